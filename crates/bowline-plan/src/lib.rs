@@ -1,1 +1,50 @@
+//! From the description file to the plan that every node follows, and the steps from one plan to the next.
+//!
+//! Pure: no clock, socket, file, lock, log or thread. Bytes go in, plans come out; whether a file that the description
+//! names exists, and which addresses a machine has, are answers the caller gives.
+//!
+//! ```text
+//! bytes -load-> Cluster -plan-> Plan -lint-> findings
+//!                                 |
+//!                                 +-diff(old, new)-> steps
+//! ```
+//!
+//! A description is what somebody wrote, with everything optional that has a default. A [`Cluster`] is what it means:
+//! typed, complete, consistent. A [`Plan`] is what follows from it, node by node, and leaves no choice to run time.
 #![forbid(unsafe_code)]
+#![warn(missing_docs)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::wildcard_enum_match_arm
+    )
+)]
+
+mod cluster;
+mod find;
+mod lint;
+mod load;
+mod plan;
+mod planner;
+mod problem;
+mod source;
+mod step;
+
+pub use cluster::{
+    Access, AdminListen, ApiServer, Balancing, Cidr, Cluster, ConnectTime, Etcd, FileReference, Host, Ingress, KeepAlive,
+    Kubernetes, Mode, Node, NodeRole, Peers, Track, VirtualIp, VrrpVersion, WhenAllBad,
+};
+pub use find::{FindNodeError, Matched, find_node};
+pub use lint::{Finding, Lost, Severity, Spof, findings_markdown, lint, spof, unserved};
+pub use load::{SIZE_LIMIT, json_schema, load};
+pub use plan::{
+    API_SERVERS, BALANCERS, Listener, NodePlan, Plan, Policy, PoolEndpoint, PoolPlan, Probe, ProbeTarget, Role, Sans,
+    VirtualRouter,
+};
+pub use planner::plan;
+pub use problem::Problem;
+pub use step::{Step, diff};
