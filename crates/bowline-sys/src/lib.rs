@@ -1,1 +1,14 @@
+//! Linux as bowline needs it: sockets, epoll, clocks, limits, file watching, processes and namespaces.
+//!
+//! Thin, synchronous wrappers over system calls; no decision, no policy, no async runtime. The only crate of the workspace in
+//! which `unsafe` is allowed: each use stands in a module that says so, beside the reason why it is sound.
+#![warn(missing_docs)]
 
+pub mod child;
+pub mod clock;
+pub mod epoll;
+pub mod host;
+pub mod limits;
+pub mod owner;
+pub mod tcp;
+pub mod watch;

@@ -1,0 +1,47 @@
+//! Children that do not outlive their parent.
+#![allow(unsafe_code)]
+
+use rustix::process::{Signal, getppid, set_parent_process_death_signal};
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+/// Makes the child that `command` starts be killed when the *thread* that starts it ends, by whatever cause.
+///
+/// The thread, not the process, is what the kernel watches (prctl(2), `PR_SET_PDEATHSIG`): start such children from a thread
+/// that lives as long as they shall.
+pub fn end_with_parent(command: &mut Command) -> &mut Command {
+    let parent = rustix::process::getpid();
+    let prepare = move || {
+        set_parent_process_death_signal(Some(Signal::KILL))?;
+        // The parent may have ended before the line above; then no signal will ever come.
+        if getppid() == Some(parent) { Ok(()) } else { Err(io::Error::from(io::ErrorKind::BrokenPipe)) }
+    };
+    // SAFETY: between fork and exec only async-signal-safe calls may be made; these are two plain system calls, and making
+    // an `io::Error` from a kind does not allocate.
+    unsafe { command.pre_exec(prepare) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::Stdio;
+    use std::sync::mpsc;
+
+    #[test]
+    fn the_child_ends_when_the_thread_that_started_it_ends() {
+        let (sender, receiver) = mpsc::channel();
+        let starter = std::thread::spawn(move || {
+            let mut command = Command::new("cat");
+            command.stdin(Stdio::piped()).stdout(Stdio::null());
+            sender.send(end_with_parent(&mut command).spawn().unwrap()).unwrap();
+        });
+        let mut child = receiver.recv().unwrap();
+        // Its standard input stays open: nothing but the signal ends it.
+        let input = child.stdin.take();
+        starter.join().unwrap();
+        assert_eq!(child.wait().unwrap().signal(), Some(Signal::KILL.as_raw()));
+        drop(input);
+    }
+}
