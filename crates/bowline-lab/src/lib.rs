@@ -1,1 +1,7 @@
+//! What demo, tests and benchmarks fail in turn, and what measures the failure: certificates, a stand-in API server, a fleet of
+//! them with faults, and the outage client. Knows nothing of the balancer: no crate of the daemon is a dependency, so the same
+//! measurement can be aimed at any other balancer.
 #![forbid(unsafe_code)]
+
+pub mod certs;
+pub mod standin;
