@@ -4,4 +4,5 @@
 #![forbid(unsafe_code)]
 
 pub mod certs;
+pub mod load;
 pub mod standin;
