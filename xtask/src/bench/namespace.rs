@@ -63,7 +63,15 @@ pub(super) fn prepare() -> Result<Vec<String>> {
     } else {
         command::run(Command::new("ip").args(["link", "set", "lo", "up"]))
             .context("bring up the loopback device")?;
-        set("/proc/sys/net/ipv4/tcp_congestion_control", "cubic")?;
+        // By the route, for both sides: as a default of a namespace the kernel takes only what every user may choose, and
+        // cubic is not always among that.
+        for destination in ["127.0.0.0/8", "127.0.0.1"] {
+            let words =
+                ["route", "replace", "local", destination, "dev", "lo", "proto", "kernel", "scope", "host"];
+            let mut route = Command::new("ip");
+            route.args(words).args(["src", "127.0.0.1", "table", "local", "congctl", "cubic"]);
+            command::run(&mut route).context("choose the congestion control")?;
+        }
         // A client port is free again a second after its connection has ended, and there are enough of them for that second.
         set("/proc/sys/net/ipv4/tcp_tw_reuse", "1")?;
         set("/proc/sys/net/ipv4/ip_local_port_range", "1024 65535")?;
