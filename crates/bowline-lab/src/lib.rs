@@ -5,4 +5,5 @@
 
 pub mod certs;
 pub mod load;
+pub mod outage;
 pub mod standin;
