@@ -68,6 +68,21 @@ pub struct Timers {
     pub hold: Duration,
 }
 
+impl Timers {
+    /// How long a connection attempt may be silent before the next endpoint is dialled beside it: four times what a connect
+    /// takes, within the bounds; the upper one when no connect was measured.
+    pub fn stagger(&self, connect_rtt: Option<Duration>) -> Duration {
+        connect_rtt
+            .map_or(self.stagger_max, |rtt| rtt.saturating_mul(4))
+            .max(self.stagger_min)
+            .min(self.stagger_max)
+            .max(STAGGER_FLOOR)
+    }
+}
+
+/// Bounds of zero would dial every endpoint at once.
+const STAGGER_FLOOR: Duration = Duration::from_millis(1);
+
 impl Default for Timers {
     fn default() -> Self {
         Self {
