@@ -9,6 +9,7 @@ pub mod clock;
 pub mod epoll;
 pub mod host;
 pub mod limits;
+pub mod netns;
 pub mod owner;
 pub mod tcp;
 pub mod watch;
