@@ -1,193 +1,362 @@
 //! How one held client is dialled.
+//!
+//! A *round* tries every endpoint once, best tier first, in the order of the policy; then comes a pause, and the next round,
+//! until the client was held long enough. Within a round the next endpoint is dialled at once when one fails, and beside it
+//! when one is silent; a better endpoint that nobody tried is never waited for.
 
 use crate::evidence::Evidence;
-use crate::snapshot::{ConnectionLease, Snapshot};
+use crate::snapshot::{Grade, Snapshot};
 use crate::spec::EndpointId;
-use bowline_sansio::{Instant, Machine, Outbox};
-use core::fmt;
-use core::net::SocketAddr;
+use bowline_sansio::{Instant, Machine, Outbox, Prng};
+use core::time::Duration;
+use pick::tier;
 use std::sync::Arc;
+
+mod message;
+mod pick;
+
+pub use message::{Attempt, DialInput, DialOutput, GiveUp, Ticket};
 
 /// Connection attempts of one client in flight at once, at most: three silent endpoints do not keep a client from the fourth,
 /// and one client can't flood a network with SYNs.
 pub const MAX_RACING: usize = 4;
 
-/// What the worker knows about a client that is to be dialled.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Ticket {
-    /// Its place in the round robin: the worker counts up, per pool.
-    pub turn: u64,
-    /// Its randomness.
-    pub seed: u64,
-    /// How many other clients of the pool this worker holds at this moment: the more there are, the longer each pauses between
-    /// its rounds, because the first of them to get through wakes the others.
-    pub crowd: u32,
-}
+/// A silent attempt is dropped after this: the kernel repeats a SYN after 1 s, so a new attempt loses nothing. Doubled once
+/// every endpoint was dropped so, for ways that are slower than that.
+const ATTEMPT_MAX: Duration = Duration::from_secs(1);
 
-/// A connection attempt, numbered within its dial.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct Attempt(pub u32);
+/// Doublings of [`ATTEMPT_MAX`]: 1 s, 2 s and 4 s fit into the 8 s that a client is held.
+const ATTEMPT_DOUBLINGS: u32 = 2;
 
-/// What can happen to a dial. Attempts that are not in flight (aborted, ended) are ignored.
-#[derive(Clone, Debug)]
-pub enum DialInput {
-    /// The attempt is an open connection.
-    Connected(Attempt),
-    /// The endpoint refused it.
-    Refused(Attempt),
-    /// ICMP errors, EHOSTUNREACH, ENETUNREACH.
-    Unreachable(Attempt),
-    /// The kernel gave up (ETIMEDOUT).
-    TimedOut(Attempt),
-    /// A failure on this side: no file descriptor, no port.
-    LocalFailure(Attempt),
-    /// The pool published this.
-    Snapshot(Arc<Snapshot>),
-    /// The moment of `poll_timeout` has come.
-    Timeout,
-}
+/// Between the first two rounds; grows by itself up to [`PAUSE_MAX`].
+const PAUSE_FIRST: Duration = Duration::from_millis(50);
 
-/// What a dial wants done.
+/// Between later rounds: with its jitter and a connect it lets a held client in within 145 ms after an endpoint is back.
+const PAUSE_MAX: Duration = Duration::from_millis(100);
+
+/// Pauses differ by this part to either side, so that clients held by the same failure do not move in step.
+const PAUSE_JITTER_DIVISOR: u32 = 5;
+
+/// So many held clients of one worker dial at full pace; more slow each other down in proportion.
+const CROWD: u32 = 64;
+
+/// The longest pause of all.
+const PAUSE_CROWD_MAX: Duration = Duration::from_secs(1);
+
+/// One input leads to an abort, a report and a connect for each attempt, and one end.
+const OUTBOX_MAX: usize = 8 * MAX_RACING;
+
+/// An attempt in flight.
 #[derive(Debug)]
-pub enum DialOutput {
-    /// Start to connect, and answer with how it ended unless it is aborted before.
-    Connect {
-        /// The number to answer with.
-        attempt: Attempt,
-        /// To whom.
-        endpoint: EndpointId,
-        /// Where.
-        address: SocketAddr,
-        /// Held by the attempt, then by the connection.
-        lease: ConnectionLease,
-    },
-    /// Close it while it connects; when it is established meanwhile, park it for the next client of that endpoint.
-    Abort {
-        /// Which.
-        attempt: Attempt,
-    },
-    /// Relay on this one; all others were aborted. The dial is over.
-    Won {
-        /// Which.
-        attempt: Attempt,
-        /// To whom.
-        endpoint: EndpointId,
-    },
-    /// Reset the client; all attempts were aborted. The dial is over.
-    GiveUp(GiveUp),
-    /// For the pool.
-    Report {
-        /// About whom.
-        endpoint: EndpointId,
-        /// What was seen.
-        evidence: Evidence,
-    },
+struct Racer {
+    attempt: Attempt,
+    endpoint: EndpointId,
+    /// Silent from then on, the next endpoint is dialled beside it.
+    silent_at: Instant,
+    silent: bool,
+    expires_at: Instant,
 }
 
-/// Why a dial was given up.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum GiveUp {
-    /// The pool is empty.
-    NoEndpoints,
-    /// Every endpoint refused until the client was held long enough.
-    AllRefused,
-    /// No endpoint could be connected to until the client was held long enough.
-    AllFailed,
-    /// This host had no file descriptor or port for any attempt until the client was held long enough.
-    LocalFailure,
-}
-
-impl GiveUp {
-    /// Every reason, for metrics.
-    pub const ALL: [Self; 4] = [Self::NoEndpoints, Self::AllRefused, Self::AllFailed, Self::LocalFailure];
-
-    /// The reason's word in metrics and logs; stable.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::NoEndpoints => "no-endpoints",
-            Self::AllRefused => "all-refused",
-            Self::AllFailed => "all-failed",
-            Self::LocalFailure => "local-failure",
-        }
-    }
-}
-
-impl fmt::Display for GiveUp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NoEndpoints => "the pool has no endpoint",
-            Self::AllRefused => "every endpoint refused",
-            Self::AllFailed => "no endpoint could be connected to",
-            Self::LocalFailure => "this host had no file descriptor or port left",
-        })
-    }
+/// Which kinds of failure this dial has met.
+#[derive(Clone, Copy, Default, Debug)]
+struct Failures {
+    refused: bool,
+    local: bool,
+    other: bool,
 }
 
 /// One client being held while endpoints are tried.
 #[derive(Debug)]
 pub struct Dial {
     snapshot: Arc<Snapshot>,
-    outbox: Outbox<DialOutput>,
-    next: u32,
-    done: bool,
+    turn: u64,
+    crowd: u32,
+    prng: Prng,
     give_up_at: Instant,
+    /// Oldest first.
+    racing: Vec<Racer>,
+    /// Failed in this round.
+    tried: Vec<EndpointId>,
+    pause_until: Option<Instant>,
+    rounds: u32,
+    attempts: u32,
+    expired: u32,
+    failures: Failures,
+    done: bool,
+    outbox: Outbox<DialOutput>,
 }
 
 impl Dial {
-    /// Starts to dial; the first outputs are there at once.
+    /// Starts to dial; drain the outputs at once, the first attempt is among them.
     pub fn new(snapshot: Arc<Snapshot>, ticket: Ticket, now: Instant) -> Self {
-        let _ = ticket;
         let give_up_at = now + snapshot.timers.hold;
-        let mut dial = Self { snapshot, outbox: Outbox::new(64), next: 0, done: false, give_up_at };
-        dial.try_next();
+        let mut dial = Self {
+            snapshot,
+            turn: ticket.turn,
+            crowd: ticket.crowd,
+            prng: Prng::new(ticket.seed),
+            give_up_at,
+            racing: Vec::new(),
+            tried: Vec::new(),
+            pause_until: None,
+            rounds: 0,
+            attempts: 0,
+            expired: 0,
+            failures: Failures::default(),
+            done: false,
+            outbox: Outbox::new(OUTBOX_MAX),
+        };
+        dial.advance(now);
         dial
     }
 
-    fn try_next(&mut self) {
-        let at = usize::try_from(self.next).unwrap_or(usize::MAX);
-        if let Some(endpoint) = self.snapshot.endpoints.get(at) {
-            self.outbox.push(DialOutput::Connect {
-                attempt: Attempt(self.next),
-                endpoint: endpoint.id,
-                address: endpoint.address,
-                lease: endpoint.connections.lease(),
-            });
-            self.next += 1;
-        } else {
-            self.done = true;
-            self.outbox.push(DialOutput::GiveUp(GiveUp::AllFailed));
-        }
+    /// Whether it has won or given up.
+    pub const fn is_done(&self) -> bool {
+        self.done
     }
 
     /// Panics where the dial's state contradicts itself.
-    pub fn check_invariants(&self) {}
+    pub fn check_invariants(&self) {
+        assert!(self.racing.len() <= MAX_RACING);
+        assert_eq!(self.outbox.dropped(), 0, "outputs were lost");
+        if self.done {
+            assert!(self.racing.is_empty() && self.pause_until.is_none(), "{self:?}");
+            return;
+        }
+        assert!(!self.racing.is_empty() || self.pause_until.is_some(), "nothing goes on: {self:?}");
+        assert!(self.tried.len() <= self.snapshot.endpoints.len(), "{self:?}");
+        for racer in &self.racing {
+            assert!(self.grade(racer.endpoint).is_some(), "{:?} is gone", racer.endpoint);
+            assert!(!self.tried.contains(&racer.endpoint), "{:?} failed and is in flight", racer.endpoint);
+            let attempts = self.racing.iter().filter(|other| other.endpoint == racer.endpoint).count();
+            assert_eq!(attempts, 1, "{:?} is raced against itself", racer.endpoint);
+        }
+        let best = self.untried().map(|endpoint| tier(endpoint.grade)).min();
+        assert!(best.is_none_or(|best| !self.may_start(best)), "waits beside an untried endpoint: {self:?}");
+    }
+
+    fn grade(&self, endpoint: EndpointId) -> Option<Grade> {
+        self.snapshot.endpoints.iter().find(|seen| seen.id == endpoint).map(|seen| seen.grade)
+    }
+
+    fn is_racing(&self, endpoint: EndpointId) -> bool {
+        self.racing.iter().any(|racer| racer.endpoint == endpoint)
+    }
+
+    fn is_untried(&self, endpoint: EndpointId) -> bool {
+        !self.tried.contains(&endpoint) && !self.is_racing(endpoint)
+    }
+
+    fn untried(&self) -> impl Iterator<Item = &crate::Endpoint> {
+        self.snapshot.endpoints.iter().filter(|endpoint| self.is_untried(endpoint.id))
+    }
+
+    /// Whether an endpoint of that tier is dialled now: when all attempts are silent, or worse than it.
+    fn may_start(&self, candidate: u8) -> bool {
+        let tier_of = |racer: &Racer| self.grade(racer.endpoint).map_or(u8::MAX, tier);
+        self.racing.iter().all(|racer| racer.silent || candidate < tier_of(racer))
+    }
+
+    /// Dials what may be dialled; ends or pauses the round when there is nothing left.
+    fn advance(&mut self, now: Instant) {
+        if self.snapshot.endpoints.is_empty() {
+            return self.give_up(GiveUp::NoEndpoints);
+        }
+        let candidate = loop {
+            let mut prng = self.prng.clone();
+            let candidate = pick::pick(&self.snapshot, |id| self.is_untried(id), self.turn, &mut prng);
+            let Some((at, tier)) = candidate else { break None };
+            if !self.may_start(tier) {
+                break Some(at);
+            }
+            self.prng = prng;
+            self.connect(at, now);
+        };
+        let retriable = self.snapshot.endpoints.len() > self.racing.len();
+        if candidate.is_some() || !retriable {
+            self.pause_until = None;
+        } else if self.pause_until.is_none() && self.racing.iter().all(|racer| racer.silent) {
+            self.pause_until = Some(now + self.pause());
+        }
+    }
+
+    fn connect(&mut self, at: usize, now: Instant) {
+        if self.racing.len() >= MAX_RACING {
+            let silent = self.racing.iter().position(|racer| racer.silent);
+            let racer = self.racing.remove(silent.unwrap_or(0));
+            self.outbox.push(DialOutput::Abort { attempt: racer.attempt });
+            if racer.silent {
+                self.tried.push(racer.endpoint);
+                self.failures.other = true;
+            }
+        }
+        let Some(endpoint) = self.snapshot.endpoints.get(at) else { return };
+        let attempt = Attempt(self.attempts);
+        self.attempts = self.attempts.saturating_add(1);
+        self.pause_until = None;
+        let rtts = self.snapshot.endpoints.iter().filter_map(|endpoint| endpoint.connect_rtt);
+        // Of an endpoint never connected to we expect what the farthest of the others takes.
+        let stagger = self.snapshot.timers.stagger(endpoint.connect_rtt.or_else(|| rtts.max()));
+        let all = u32::try_from(self.snapshot.endpoints.len()).unwrap_or(u32::MAX).max(1);
+        let doublings = (self.expired / all).min(ATTEMPT_DOUBLINGS);
+        self.racing.push(Racer {
+            attempt,
+            endpoint: endpoint.id,
+            silent_at: now + stagger,
+            silent: false,
+            expires_at: now + stagger.max(ATTEMPT_MAX.saturating_mul(1 << doublings)),
+        });
+        self.outbox.push(DialOutput::Connect {
+            attempt,
+            endpoint: endpoint.id,
+            address: endpoint.address,
+            lease: endpoint.connections.lease(),
+        });
+    }
+
+    fn pause(&mut self) -> Duration {
+        let grown = PAUSE_FIRST.saturating_mul(self.rounds.saturating_add(1)).min(PAUSE_MAX);
+        let pause = (grown.saturating_mul(self.crowd.max(CROWD)) / CROWD).min(PAUSE_CROWD_MAX);
+        self.prng.jitter(pause, pause / PAUSE_JITTER_DIVISOR)
+    }
+
+    fn take(&mut self, attempt: Attempt) -> Option<Racer> {
+        let at = self.racing.iter().position(|racer| racer.attempt == attempt)?;
+        Some(self.racing.remove(at))
+    }
+
+    /// Tells the pool, unless it knows that this one is dead.
+    fn report(&mut self, endpoint: EndpointId, evidence: Evidence) {
+        if self.grade(endpoint).is_some_and(|grade| grade != Grade::Dead) {
+            self.outbox.push(DialOutput::Report { endpoint, evidence });
+        }
+    }
+
+    fn won(&mut self, attempt: Attempt) {
+        let Some(winner) = self.take(attempt) else { return };
+        self.abort_all();
+        self.outbox.push(DialOutput::Won { attempt, endpoint: winner.endpoint });
+    }
+
+    /// The attempt ended without a connection.
+    fn failed(&mut self, attempt: Attempt, evidence: Option<Evidence>, now: Instant) {
+        let Some(racer) = self.take(attempt) else { return };
+        self.tried.push(racer.endpoint);
+        match evidence {
+            Some(Evidence::Refused) => self.failures.refused = true,
+            None => self.failures.local = true,
+            Some(
+                Evidence::Unreachable
+                | Evidence::ConnectTimeout
+                | Evidence::UnansweredFlight
+                | Evidence::ClosedUnanswered
+                | Evidence::Answered,
+            ) => self.failures.other = true,
+        }
+        // Its silence was reported when it began.
+        let known = racer.silent && evidence == Some(Evidence::ConnectTimeout);
+        if let Some(evidence) = evidence.filter(|_| !known) {
+            self.report(racer.endpoint, evidence);
+        }
+        self.advance(now);
+    }
+
+    /// Takes a newer view: drops attempts on endpoints that are gone, and tries again at once what became better.
+    fn renew(&mut self, snapshot: Arc<Snapshot>, now: Instant) {
+        let old = core::mem::replace(&mut self.snapshot, snapshot);
+        let new = Arc::clone(&self.snapshot);
+        let find = |snapshot: &Snapshot, id| {
+            snapshot.endpoints.iter().find(|endpoint| endpoint.id == id).map(|endpoint| tier(endpoint.grade))
+        };
+        let is_better = |id| match (find(&old, id), find(&new, id)) {
+            (Some(before), Some(after)) => after < before,
+            (None, Some(_)) => true,
+            (Some(_) | None, None) => false,
+        };
+        let is_gone = |id| find(&new, id).is_none();
+        self.tried.retain(|&id| !is_gone(id) && !is_better(id));
+        let outbox = &mut self.outbox;
+        self.racing.retain(|racer| {
+            // Its SYN went to an endpoint that was worse then: nobody knows when the kernel repeats it.
+            let stale = racer.silent && is_better(racer.endpoint);
+            let keep = !is_gone(racer.endpoint) && !stale;
+            if !keep {
+                outbox.push(DialOutput::Abort { attempt: racer.attempt });
+            }
+            keep
+        });
+        self.advance(now);
+    }
+
+    fn timeout(&mut self, now: Instant) {
+        if self.give_up_at <= now {
+            let reason = self.reason();
+            return self.give_up(reason);
+        }
+        while let Some(at) = self.racing.iter().position(|racer| !racer.silent && racer.silent_at <= now) {
+            let Some(racer) = self.racing.get_mut(at) else { break };
+            racer.silent = true;
+            let endpoint = racer.endpoint;
+            self.report(endpoint, Evidence::ConnectTimeout);
+        }
+        while let Some(at) = self.racing.iter().position(|racer| racer.expires_at <= now) {
+            let racer = self.racing.remove(at);
+            self.outbox.push(DialOutput::Abort { attempt: racer.attempt });
+            self.tried.push(racer.endpoint);
+            self.expired = self.expired.saturating_add(1);
+            self.failures.other = true;
+        }
+        if self.pause_until.is_some_and(|until| until <= now) {
+            self.pause_until = None;
+            self.rounds = self.rounds.saturating_add(1);
+            self.tried.clear();
+        }
+        self.advance(now);
+    }
+
+    fn reason(&self) -> GiveUp {
+        match (self.failures.refused, self.failures.local, self.failures.other || !self.racing.is_empty()) {
+            (true, false, false) => GiveUp::AllRefused,
+            (false, true, false) => GiveUp::LocalFailure,
+            (true | false, true | false, true) | (true, true, false) | (false, false, false) => {
+                GiveUp::AllFailed
+            }
+        }
+    }
+
+    fn give_up(&mut self, reason: GiveUp) {
+        self.abort_all();
+        self.outbox.push(DialOutput::GiveUp(reason));
+    }
+
+    /// Ends the dial.
+    fn abort_all(&mut self) {
+        for racer in self.racing.drain(..) {
+            self.outbox.push(DialOutput::Abort { attempt: racer.attempt });
+        }
+        self.pause_until = None;
+        self.done = true;
+    }
 }
 
 impl Machine for Dial {
     type Input = DialInput;
     type Output = DialOutput;
 
-    fn handle(&mut self, input: DialInput, _now: Instant) {
-        if self.done {
-            return;
+    fn handle(&mut self, input: DialInput, now: Instant) {
+        if !self.done {
+            match input {
+                DialInput::Connected(attempt) => self.won(attempt),
+                DialInput::Refused(attempt) => self.failed(attempt, Some(Evidence::Refused), now),
+                DialInput::Unreachable(attempt) => self.failed(attempt, Some(Evidence::Unreachable), now),
+                DialInput::TimedOut(attempt) => self.failed(attempt, Some(Evidence::ConnectTimeout), now),
+                DialInput::LocalFailure(attempt) => self.failed(attempt, None, now),
+                DialInput::Snapshot(snapshot) => self.renew(snapshot, now),
+                DialInput::Timeout => self.timeout(now),
+            }
         }
-        match input {
-            DialInput::Connected(attempt) => {
-                self.done = true;
-                let at = usize::try_from(attempt.0).unwrap_or(usize::MAX);
-                if let Some(endpoint) = self.snapshot.endpoints.get(at) {
-                    self.outbox.push(DialOutput::Won { attempt, endpoint: endpoint.id });
-                }
-            }
-            DialInput::Refused(_)
-            | DialInput::Unreachable(_)
-            | DialInput::TimedOut(_)
-            | DialInput::LocalFailure(_) => self.try_next(),
-            DialInput::Snapshot(_) => {}
-            DialInput::Timeout => {
-                self.done = true;
-                self.outbox.push(DialOutput::GiveUp(GiveUp::AllFailed));
-            }
+        if cfg!(debug_assertions) {
+            self.check_invariants();
         }
     }
 
@@ -196,6 +365,14 @@ impl Machine for Dial {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        (!self.done).then_some(self.give_up_at)
+        let racing = self
+            .racing
+            .iter()
+            .map(|racer| if racer.silent { racer.expires_at } else { racer.silent_at.min(racer.expires_at) });
+        let next = racing.chain(self.pause_until).chain([self.give_up_at]).min();
+        next.filter(|_| !self.done)
     }
 }
+
+#[cfg(test)]
+mod tests;
