@@ -112,6 +112,14 @@ impl Epoll {
         Ok(epoll::modify(&self.0, source, EventData::new_u64(token), interest.0)?)
     }
 
+    /// Ends the registration of a descriptor that stays open.
+    ///
+    /// # Errors
+    /// `ENOENT` when it is not registered.
+    pub fn remove(&self, source: impl AsFd) -> io::Result<()> {
+        Ok(epoll::delete(&self.0, source)?)
+    }
+
     /// Waits for events at most `timeout` (rounded up to milliseconds, so that a deadline has passed afterwards), for ever
     /// when there is none. A signal ends the wait early and without events.
     ///

@@ -85,6 +85,24 @@ pub fn accept(listener: impl AsFd) -> io::Result<(OwnedFd, SocketAddr)> {
 /// Stands for a peer whose address the kernel did not tell, which it always does for TCP.
 const UNKNOWN_PEER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 0);
 
+/// What this host can be short of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Shortage {
+    /// `EMFILE`, `ENFILE`: file descriptors, of this process or of the whole host.
+    Descriptors,
+    /// `ENOBUFS`, `ENOMEM`: kernel memory for sockets.
+    Memory,
+}
+
+/// Whether `error` says that this host is short of something, and not that a peer failed.
+pub fn shortage(error: &io::Error) -> Option<Shortage> {
+    match Errno::from_io_error(error)? {
+        Errno::MFILE | Errno::NFILE => Some(Shortage::Descriptors),
+        Errno::NOBUFS | Errno::NOMEM => Some(Shortage::Memory),
+        _ => None,
+    }
+}
+
 /// Begins to connect, with `TCP_NODELAY`; the outcome arrives as an event: writable without failure is connected.
 ///
 /// # Errors

@@ -1,0 +1,323 @@
+//! The handle: starts the workers, and gives them listeners and snapshots.
+
+use crate::config::{Config, ListenerId, PoolId};
+use crate::mailbox::{Command, Mailbox};
+use crate::occupancy::Occupancy;
+use crate::report::Sink;
+use crate::stats::{ListenerCounters, ListenerStats, Stats, WorkerCounters};
+use crate::token::Token;
+use crate::worker::{Parts, Worker};
+use bowline_pool::Snapshot;
+use bowline_sys::epoll::{Epoll, Interest};
+use bowline_sys::limits;
+use bowline_sys::owner::{self, Owner};
+use bowline_sys::tcp::{self, Sharing};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// Descriptors left to the rest of the process (probes, admin connections, files, listeners) when the connection limit is cut to
+/// what the descriptor limit allows.
+const DESCRIPTORS_RESERVED: u64 = 256;
+
+/// A connection has two sockets; while it is dialled it can have more for moments, which parking and the reserve cover.
+const DESCRIPTORS_PER_CONNECTION: u64 = 2;
+
+/// How long [`Proxy::close`] waits for workers to close their sockets. They need microseconds; one that is stuck for so long
+/// must not hold up whoever reloads, and closes its socket when it gets to it.
+const CLOSE_WAIT: Duration = Duration::from_secs(1);
+
+/// Why a proxy could not start.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot start proxy worker {worker}: {source}")]
+pub struct StartError {
+    /// Which one.
+    pub worker: usize,
+    /// What the kernel said: no descriptors, no memory, or no thread.
+    pub source: io::Error,
+}
+
+/// Why a listener could not be opened.
+#[derive(Debug)]
+pub enum BindError {
+    /// Somebody else listens there.
+    InUse {
+        /// Where.
+        address: SocketAddr,
+        /// Who, when that can be seen.
+        owner: Option<Owner>,
+    },
+    /// The listener is open already.
+    Open {
+        /// Which one.
+        listener: ListenerId,
+    },
+    /// The kernel refused.
+    Failed {
+        /// Where.
+        address: SocketAddr,
+        /// What it said.
+        source: io::Error,
+    },
+}
+
+impl fmt::Display for BindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InUse { address, owner: Some(owner) } => {
+                write!(f, "cannot listen on {address}: {owner} listens there; stop it or choose another port")
+            }
+            Self::InUse { address, owner: None } => {
+                write!(
+                    f,
+                    "cannot listen on {address}: another process listens there; stop it or choose another port"
+                )
+            }
+            Self::Open { listener } => write!(f, "listener {} is open already", listener.0),
+            Self::Failed { address, source } => write!(f, "cannot listen on {address}: {source}"),
+        }
+    }
+}
+
+impl std::error::Error for BindError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Failed { source, .. } => Some(source),
+            Self::InUse { .. } | Self::Open { .. } => None,
+        }
+    }
+}
+
+/// A running proxy. Dropping it stops it like [`Proxy::stop`].
+#[derive(Debug)]
+pub struct Proxy {
+    workers: Vec<Hand>,
+    keep_alive: tcp::KeepAlive,
+    occupancy: Arc<Occupancy>,
+    listeners: Mutex<BTreeMap<ListenerId, Listener>>,
+}
+
+/// What the handle knows of a worker.
+#[derive(Debug)]
+struct Hand {
+    epoll: Arc<Epoll>,
+    mailbox: Arc<Mailbox>,
+    counters: Arc<WorkerCounters>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What the handle knows of a listener: kept for its counters when it is closed.
+#[derive(Debug)]
+struct Listener {
+    open: bool,
+    /// One for each worker.
+    counters: Vec<Arc<ListenerCounters>>,
+}
+
+impl Proxy {
+    /// Starts the workers; nothing is listened on yet.
+    ///
+    /// # Errors
+    /// When descriptors, memory or threads are exhausted.
+    pub fn start(config: Config, sink: Arc<dyn Sink>) -> Result<Self, StartError> {
+        let affordable =
+            limits::descriptors().saturating_sub(DESCRIPTORS_RESERVED) / DESCRIPTORS_PER_CONNECTION;
+        // At least one, so that a tiny descriptor limit still serves; accepting pauses when it runs out.
+        let limit = config.connections_max.min(usize::try_from(affordable).unwrap_or(usize::MAX)).max(1);
+        let mut proxy = Self {
+            workers: Vec::new(),
+            keep_alive: config.keep_alive,
+            occupancy: Arc::new(Occupancy::new(limit)),
+            listeners: Mutex::new(BTreeMap::new()),
+        };
+        for index in 0..config.workers.get() {
+            // Those that were started before are stopped when this one fails.
+            let hand = proxy
+                .start_worker(index, &config, &sink)
+                .map_err(|source| StartError { worker: index, source })?;
+            proxy.workers.push(hand);
+        }
+        Ok(proxy)
+    }
+
+    fn start_worker(&self, index: usize, config: &Config, sink: &Arc<dyn Sink>) -> io::Result<Hand> {
+        let mailbox = Arc::new(Mailbox::new()?);
+        let counters = Arc::new(WorkerCounters::default());
+        let epoll = Arc::new(Epoll::new()?);
+        epoll.add(mailbox.waker(), Token::Mailbox.to_bits(), Interest::READABLE)?;
+        let parts = Parts {
+            index,
+            seed: config.seed.wrapping_add(index as u64),
+            keep_alive: config.keep_alive,
+            epoll: Arc::clone(&epoll),
+            mailbox: Arc::clone(&mailbox),
+            counters: Arc::clone(&counters),
+            occupancy: Arc::clone(&self.occupancy),
+            sink: Arc::clone(sink),
+        };
+        let thread = std::thread::Builder::new().name(format!("proxy-{index}"));
+        let thread = thread.spawn(move || Worker::new(parts).run())?;
+        Ok(Hand { epoll, mailbox, counters, thread: Some(thread) })
+    }
+
+    /// Gives `pool` a newer snapshot, from which clients that come from now on are dialled; those held now see it too.
+    pub fn set_pool(&self, pool: PoolId, snapshot: Arc<Snapshot>) {
+        self.tell_all(|| Command::SetPool { pool, snapshot: Arc::clone(&snapshot) });
+    }
+
+    /// Forgets `pool`. Its connections live on, held clients are dialled to the end; listeners that still point to it reset
+    /// their clients.
+    pub fn remove_pool(&self, pool: PoolId) {
+        self.tell_all(|| Command::RemovePool { pool });
+    }
+
+    /// Listens on `address` (port 0: any free one) for clients of `pool`, and returns the bound address. When it returns,
+    /// clients can connect.
+    ///
+    /// # Errors
+    /// When somebody else listens there, also another proxy; the error names the process.
+    pub fn open(
+        &self,
+        listener: ListenerId,
+        address: SocketAddr,
+        pool: PoolId,
+    ) -> Result<SocketAddr, BindError> {
+        let mut listeners = self.listeners();
+        if listeners.get(&listener).is_some_and(|known| known.open) {
+            return Err(BindError::Open { listener });
+        }
+        let (bound, sockets) = self.bind(address)?;
+        for (hand, socket) in self.workers.iter().zip(&sockets) {
+            // Here and not in the worker, because here a failure can be told.
+            hand.epoll
+                .add(socket, Token::Listener(listener.0).to_bits(), Interest::READABLE)
+                .map_err(|source| BindError::Failed { address, source })?;
+        }
+        let known = listeners.entry(listener).or_insert_with(|| Listener {
+            open: false,
+            counters: self.workers.iter().map(|_| Arc::default()).collect(),
+        });
+        known.open = true;
+        for ((hand, counters), socket) in self.workers.iter().zip(&known.counters).zip(sockets) {
+            let counters = Arc::clone(counters);
+            hand.mailbox.post(Command::Open { listener, socket, pool, counters });
+        }
+        Ok(bound)
+    }
+
+    /// One listening socket for each worker.
+    fn bind(&self, address: SocketAddr) -> Result<(SocketAddr, Vec<OwnedFd>), BindError> {
+        let listen = |address, sharing| {
+            tcp::listen(address, sharing, self.keep_alive).map_err(|source| match source.kind() {
+                io::ErrorKind::AddrInUse => BindError::InUse { address, owner: owner::of_listener(address) },
+                _ => BindError::Failed { address, source },
+            })
+        };
+        let founder = listen(address, Sharing::Founding)?;
+        let bound = tcp::local_address(&founder).map_err(|source| BindError::Failed { address, source })?;
+        let mut sockets = vec![founder];
+        while sockets.len() < self.workers.len() {
+            sockets.push(listen(bound, Sharing::Joining)?);
+        }
+        Ok((bound, sockets))
+    }
+
+    /// From now on the clients of `listener` are clients of `pool`; its connections stay where they are.
+    pub fn retarget(&self, listener: ListenerId, pool: PoolId) {
+        self.tell_all(|| Command::Retarget { listener, pool });
+    }
+
+    /// Stops listening. Clients that wait in the accept queue are served; connections live on. When it returns, the address is
+    /// free (or one second has passed, because a worker is stuck).
+    pub fn close(&self, listener: ListenerId) {
+        if let Some(known) = self.listeners().get_mut(&listener) {
+            known.open = false;
+        }
+        self.close_all(&[listener]);
+    }
+
+    /// Closes every listener like [`Proxy::close`]; connections live on until they end or the proxy is stopped.
+    pub fn drain(&self) {
+        let closing: Vec<ListenerId> = {
+            let mut listeners = self.listeners();
+            let open = listeners.iter_mut().filter(|(_, known)| known.open);
+            open.map(|(listener, known)| {
+                known.open = false;
+                *listener
+            })
+            .collect()
+        };
+        self.close_all(&closing);
+    }
+
+    fn close_all(&self, closing: &[ListenerId]) {
+        // Nothing is ever sent: each worker drops its end when it has closed, and the last one ends the wait.
+        let (done, closed) = mpsc::sync_channel::<()>(0);
+        for listener in closing {
+            self.tell_all(|| Command::Close { listener: *listener, done: done.clone() });
+        }
+        drop(done);
+        let _ = closed.recv_timeout(CLOSE_WAIT);
+    }
+
+    /// Clients being held or relayed at this moment, over all workers.
+    pub fn connections(&self) -> usize {
+        self.occupancy.present()
+    }
+
+    /// How many clients are served at once: what was configured, or less where the limit of file descriptors is lower.
+    pub fn connections_max(&self) -> usize {
+        self.occupancy.limit()
+    }
+
+    /// Counters and gauges, summed over the workers.
+    pub fn stats(&self) -> Stats {
+        let mut stats = Stats::default();
+        for hand in &self.workers {
+            hand.counters.add_to(&mut stats);
+        }
+        for (listener, known) in &*self.listeners() {
+            let mut sum = ListenerStats::default();
+            known.counters.iter().for_each(|counters| counters.add_to(&mut sum));
+            stats.listeners.insert(*listener, sum);
+        }
+        stats
+    }
+
+    /// Resets every connection, ends the workers and returns the final counts.
+    pub fn stop(mut self) -> Stats {
+        self.end_workers();
+        self.stats()
+    }
+
+    fn end_workers(&mut self) {
+        self.tell_all(|| Command::Stop);
+        for thread in self.workers.iter_mut().filter_map(|hand| hand.thread.take()) {
+            // A worker that panicked has nothing left to end.
+            let _ = thread.join();
+        }
+    }
+
+    fn tell_all(&self, command: impl Fn() -> Command) {
+        for hand in &self.workers {
+            hand.mailbox.post(command());
+        }
+    }
+
+    fn listeners(&self) -> MutexGuard<'_, BTreeMap<ListenerId, Listener>> {
+        // Only counters and flags are in there: no panic leaves them half changed.
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.end_workers();
+    }
+}

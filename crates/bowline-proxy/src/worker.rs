@@ -1,0 +1,263 @@
+//! One worker: one thread, one epoll instance, its own listeners and connections.
+//!
+//! ```text
+//!   accept ─▶ Held: a Dial picks, attempts race ──Won──▶ Open: Duplex relays ──▶ closed, or both sides reset
+//!                          │                                    │
+//!                          └─ GiveUp: client reset              └─ evidence: unanswered first flight, closed unanswered
+//! ```
+//!
+//! This file has the loop, what is shared by all of it, and the end of a connection; `accept` lets clients in, `hold` dials for
+//! them, `serve` relays.
+
+mod accept;
+mod connection;
+mod hold;
+mod pools;
+mod serve;
+
+use crate::config::{ListenerId, PoolId};
+use crate::deadlines::Deadlines;
+use crate::mailbox::{Command, Mailbox};
+use crate::occupancy::Occupancy;
+use crate::parked::Parking;
+use crate::rate::Rate;
+use crate::report::{EndReason, Event, Report, Sink};
+use crate::slab::{Key, Slab};
+use crate::stats::{Moment, WorkerCounters, WorkerMoment};
+use crate::token::Token;
+use accept::Door;
+use bowline_pool::{EndpointId, Evidence};
+use bowline_sansio::{Instant, Prng};
+use bowline_sys::epoll::{self, Epoll, Events};
+use bowline_sys::{clock, tcp};
+use connection::{Connection, Phase};
+use pools::Pools;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Events taken from the kernel at once; more stay there for the next round.
+const EVENTS_MAX: usize = 256;
+
+/// The buffer through which a worker moves all bytes: large enough that a bulky connection needs few calls, small enough to stay
+/// in the second-level cache.
+const BUFFER_SIZE: usize = 64 * 1024;
+
+/// Events an operator is told at once, and then how often: a burst shows what is happening, a storm is left to the counters.
+const EVENTS_TOLD: (u32, Duration) = (20, Duration::from_millis(100));
+
+/// What a worker is made of, before its thread runs.
+pub(crate) struct Parts {
+    pub(crate) index: usize,
+    pub(crate) seed: u64,
+    pub(crate) keep_alive: tcp::KeepAlive,
+    /// The mailbox's waker is registered already.
+    pub(crate) epoll: Arc<Epoll>,
+    pub(crate) mailbox: Arc<Mailbox>,
+    pub(crate) counters: Arc<WorkerCounters>,
+    pub(crate) occupancy: Arc<Occupancy>,
+    pub(crate) sink: Arc<dyn Sink>,
+}
+
+pub(crate) struct Worker {
+    parts: Parts,
+    door: Door,
+    pools: Pools,
+    connections: Slab<Connection>,
+    deadlines: Deadlines,
+    /// Connections that used up their budget and have more to do.
+    unfinished: VecDeque<Key>,
+    parking: Parking,
+    buffer: Box<[u8]>,
+    prng: Prng,
+    told: Rate,
+    now: Instant,
+    /// Waits so far.
+    round: u64,
+    stopping: bool,
+}
+
+impl Worker {
+    pub(crate) fn new(parts: Parts) -> Self {
+        let now = Instant::from_nanos(clock::monotonic_nanos());
+        Self {
+            door: Door::new(),
+            pools: Pools::new(),
+            connections: Slab::new(),
+            deadlines: Deadlines::new(),
+            unfinished: VecDeque::new(),
+            parking: Parking::new(),
+            buffer: vec![0; BUFFER_SIZE].into(),
+            prng: Prng::new(parts.seed),
+            told: Rate::new(EVENTS_TOLD.0, EVENTS_TOLD.1, now),
+            now,
+            round: 0,
+            stopping: false,
+            parts,
+        }
+    }
+
+    pub(crate) fn run(mut self) {
+        let mut events = Events::with_capacity(EVENTS_MAX);
+        while !self.stopping {
+            let timeout = self.timeout();
+            // It fails only when a descriptor or a pointer is wrong, which would be our bug.
+            self.parts.epoll.wait(&mut events, timeout).expect("epoll_wait on our own instance");
+            self.now = Instant::from_nanos(clock::monotonic_nanos());
+            self.round += 1;
+            // Only those that were unfinished before this round: what they leave unfinished again waits for the next one.
+            for _ in 0..self.unfinished.len() {
+                if let Some(key) = self.unfinished.pop_front() {
+                    self.resume(key);
+                }
+            }
+            for event in (0..events.len()).filter_map(|index| events.get(index)) {
+                self.dispatch(event);
+            }
+            self.fire_deadlines();
+        }
+        self.end_all();
+    }
+
+    fn timeout(&self) -> Option<Duration> {
+        if !self.unfinished.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        let deadlines = [self.deadlines.next(), self.door.next(), self.parking.next()];
+        deadlines.into_iter().flatten().min().map(|deadline| {
+            // The clock is read again only after the wait; what was done since then makes this late by as much.
+            deadline.since(self.now)
+        })
+    }
+
+    fn dispatch(&mut self, event: epoll::Event) {
+        match Token::from_bits(event.token()) {
+            Token::Mailbox => self.obey(),
+            Token::Listener(number) => self.accept_ready(ListenerId(number)),
+            Token::Client(key) => self.client_event(key, event),
+            Token::Endpoint(key, tag) => self.endpoint_event(key, tag, event),
+        }
+    }
+
+    fn fire_deadlines(&mut self) {
+        while let Some(key) = self.deadlines.take_due(self.now) {
+            let Some(connection) = self.connections.get_mut(key) else { continue };
+            connection.deadline = None;
+            match connection.phase {
+                Phase::Held(_) => self.dial_timeout(key),
+                Phase::Open(_) => self.serve_timeout(key),
+            }
+        }
+        self.retry_accepting();
+        if self.parking.next().is_some_and(|until| until <= self.now) {
+            self.parking.expire(self.now);
+            self.count_parking();
+        }
+    }
+
+    fn obey(&mut self) {
+        for command in self.parts.mailbox.take() {
+            match command {
+                Command::SetPool { pool, snapshot } => {
+                    self.pools.set(pool, Arc::clone(&snapshot));
+                    self.wake_held(pool, &snapshot);
+                }
+                Command::RemovePool { pool } => self.pools.remove(pool),
+                Command::Open { listener, socket, pool, counters } => {
+                    self.open(listener, socket, pool, counters);
+                }
+                Command::Retarget { listener, pool } => self.door.retarget(listener, pool),
+                Command::Close { listener, done } => {
+                    self.close(listener);
+                    drop(done);
+                }
+                Command::Stop => self.stopping = true,
+            }
+        }
+    }
+
+    /// Resets every connection.
+    fn end_all(&mut self) {
+        for key in self.connections.keys().collect::<Vec<_>>() {
+            self.end(key, EndReason::Stopped);
+        }
+    }
+
+    /// Ends a connection: a good end closes both sides, any other resets them, so that neither peer waits or takes a part of a
+    /// stream for the whole.
+    fn end(&mut self, key: Key, reason: EndReason) {
+        let Some(mut connection) = self.connections.remove(key) else { return };
+        self.deadlines.set(key, &mut connection.deadline, None);
+        let received = connection.duplex.received();
+        let (endpoint, was_open) = match connection.phase {
+            Phase::Held(held) => {
+                for attempt in held.attempts {
+                    self.abandon(connection.pool, attempt);
+                }
+                (None, false)
+            }
+            Phase::Open(open) => {
+                let id = open.endpoint;
+                close(open.socket, reason);
+                (Some(id), true)
+            }
+        };
+        close(connection.client, reason);
+        connection.origin.counters.count(Moment::Ended { reason, was_open });
+        if !was_open {
+            self.pools.released(connection.pool);
+        }
+        self.parts.occupancy.leave();
+        if reason != EndReason::Closed {
+            self.tell(Event::Ended {
+                listener: connection.origin.listener,
+                pool: connection.pool,
+                endpoint,
+                client: connection.client_address,
+                reason,
+                bytes_up: received.up,
+                bytes_down: received.down,
+                lasted: self.now.since(connection.since),
+            });
+        }
+        self.hasten_accepting();
+    }
+
+    /// Tells an operator, at a bounded rate.
+    fn tell(&mut self, event: Event) {
+        if self.told.admit(self.now) {
+            self.report(Report::Event(event));
+        } else {
+            self.parts.counters.count(WorkerMoment::EventSuppressed);
+        }
+    }
+
+    fn tell_pool(&self, pool: PoolId, endpoint: EndpointId, evidence: Evidence) {
+        self.report(Report::Evidence { pool, endpoint, evidence });
+    }
+
+    fn report(&self, report: Report) {
+        if !self.parts.sink.report(report) {
+            self.parts.counters.count(WorkerMoment::ReportDropped);
+        }
+    }
+
+    fn count_parking(&self) {
+        self.parts.counters.count(WorkerMoment::Parking(self.parking.len()));
+    }
+}
+
+fn close(socket: std::os::fd::OwnedFd, reason: EndReason) {
+    match reason {
+        EndReason::Closed => drop(socket),
+        EndReason::ClientReset
+        | EndReason::EndpointReset
+        | EndReason::ClientTimedOut
+        | EndReason::EndpointTimedOut
+        | EndReason::ClientLeft
+        | EndReason::GaveUp(_)
+        | EndReason::NoPool
+        | EndReason::LocalFailure
+        | EndReason::Stopped => tcp::reset(socket),
+    }
+}
