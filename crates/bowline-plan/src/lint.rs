@@ -1,5 +1,6 @@
 //! What a valid description and its plan still leave to be desired.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::cluster::Cluster;
@@ -7,7 +8,7 @@ use crate::plan::Plan;
 use crate::problem::Problem;
 
 /// How much a finding matters.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// The plan cannot work as described.
@@ -19,7 +20,7 @@ pub enum Severity {
 }
 
 /// Something to consider.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, JsonSchema)]
 pub struct Finding {
     /// What kind, in kebab-case.
     pub code: &'static str,
@@ -38,7 +39,7 @@ pub struct Finding {
 }
 
 /// What a single failure does to one class of clients.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, JsonSchema)]
 pub struct Spof {
     /// What fails.
     pub failure: String,
@@ -51,7 +52,7 @@ pub struct Spof {
 }
 
 /// How many clients of a class a failure touches.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Lost {
     /// Every one.

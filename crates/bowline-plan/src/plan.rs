@@ -4,6 +4,7 @@ use core::net::IpAddr;
 use core::time::Duration;
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
 /// The pool of every API server.
@@ -12,7 +13,7 @@ pub const API_SERVERS: &str = "api-servers";
 pub const BALANCERS: &str = "balancers";
 
 /// The whole cluster's plan; its JSON is a contract (fields are added, never renamed).
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Plan {
     /// Grows with every accepted description; says which of two plans is newer.
@@ -24,7 +25,7 @@ pub struct Plan {
 }
 
 /// One node's part. An empty one runs the admin listener alone.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct NodePlan {
     /// In ascending order; no two have the same address and port.
@@ -36,7 +37,7 @@ pub struct NodePlan {
 }
 
 /// An address and port to accept clients on.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Listener {
     /// Never a wildcard.
@@ -48,7 +49,7 @@ pub struct Listener {
 }
 
 /// Servers that take connections, and how to choose among them.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PoolPlan {
     /// Who gets the next connection.
@@ -62,7 +63,7 @@ pub struct PoolPlan {
 }
 
 /// How the next endpoint is chosen; unlike in a description, nothing is left to be decided.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Policy {
     /// The one with the fewest open connections, ties broken at random.
@@ -78,7 +79,7 @@ pub enum Policy {
 }
 
 /// Whose connections a pool carries; it decides how often it may probe.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
     /// Of clients on the same node. There are as many such pools as nodes, so they probe seldom.
@@ -88,7 +89,7 @@ pub enum Role {
 }
 
 /// A server of a pool.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PoolEndpoint {
     /// The name of the node it runs on.
@@ -100,22 +101,26 @@ pub struct PoolEndpoint {
 }
 
 /// How endpoints are examined, and the bounds of dialling them. In JSON, durations are milliseconds.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Probe {
     /// What is expected to answer.
     pub target: ProbeTarget,
     /// Between two probes of an endpoint whose grade is settled.
     #[serde(rename = "intervalMs", serialize_with = "milliseconds")]
+    #[schemars(with = "u64")]
     pub interval: Duration,
     /// Between two probes while the grade is changing.
     #[serde(rename = "fastIntervalMs", serialize_with = "milliseconds")]
+    #[schemars(with = "u64")]
     pub fast_interval: Duration,
     /// For an answer on a connection that was open already.
     #[serde(rename = "timeoutMs", serialize_with = "milliseconds")]
+    #[schemars(with = "u64")]
     pub timeout: Duration,
     /// For connection, TLS handshake and answer together.
     #[serde(rename = "handshakeTimeoutMs", serialize_with = "milliseconds")]
+    #[schemars(with = "u64")]
     pub handshake_timeout: Duration,
     /// Bad evidence in a row that takes an endpoint out.
     pub fall: u32,
@@ -123,20 +128,24 @@ pub struct Probe {
     pub rise: u32,
     /// Client bytes sent and nothing back for this long is an unanswered first flight.
     #[serde(rename = "firstFlightMs", serialize_with = "milliseconds")]
+    #[schemars(with = "u64")]
     pub first_flight: Duration,
     /// The least silence after which the next endpoint is dialled beside the silent one.
     #[serde(rename = "staggerMinMs", serialize_with = "milliseconds")]
+    #[schemars(with = "u64")]
     pub stagger_min: Duration,
     /// The most silence before that.
     #[serde(rename = "staggerMaxMs", serialize_with = "milliseconds")]
+    #[schemars(with = "u64")]
     pub stagger_max: Duration,
     /// How long a client is held in all while endpoints are tried.
     #[serde(rename = "holdMs", serialize_with = "milliseconds")]
+    #[schemars(with = "u64")]
     pub hold: Duration,
 }
 
 /// What a probe talks to.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ProbeTarget {
     /// An API server, perhaps through a balancer: TLS, then HTTP `/readyz` and `/livez`.
@@ -144,11 +153,11 @@ pub enum ProbeTarget {
 }
 
 /// A virtual address's router on this node. Not planned yet, so there is no value of this type.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, JsonSchema)]
 pub enum VirtualRouter {}
 
 /// Subject alternative names, DNS names in alphabetical order and then addresses in numerical order.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, JsonSchema)]
 pub struct Sans {
     /// For the certificate of every API server.
     pub apiserver: Vec<String>,
