@@ -1,0 +1,195 @@
+//! Asks one endpoint how it is, over a connection that is kept open.
+//!
+//! TCP, TLS, `/readyz` and `/livez` are read off that one connection. A prober only asks and tells: when to ask and what an
+//! answer means is the pool's to decide.
+
+mod credentials;
+mod http;
+#[cfg(test)]
+mod tests;
+
+pub use credentials::{Credentials, FileProblem, Files, Material, Refresh};
+
+use bowline_pool::{Certificate, ProbeFailure, ProbeResult, Stage, Status};
+use http::Connection;
+use rustls::pki_types::{CertificateDer, ServerName};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
+use tokio_rustls::TlsConnector;
+
+const READY: &str = "/readyz";
+const LIVE: &str = "/livez";
+
+/// How long a probe waits for what.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Timeouts {
+    /// For an answer on a connection that was open already.
+    pub answer: Duration,
+    /// For connection, handshake and answer together.
+    pub handshake: Duration,
+}
+
+/// Probes one endpoint.
+pub struct Prober {
+    address: SocketAddr,
+    kept: Option<Kept>,
+}
+
+/// The open connection and what the server showed on it.
+struct Kept {
+    connection: Connection,
+    chain: Vec<CertificateDer<'static>>,
+    /// By which `certificate` was judged.
+    material: Arc<Material>,
+    certificate: Certificate,
+}
+
+impl Prober {
+    /// A prober of the endpoint at `address`; connects with the first probe.
+    pub const fn new(address: SocketAddr) -> Self {
+        Self { address, kept: None }
+    }
+
+    /// Asks once, over a new connection if it has to be `fresh`. Takes at most two handshakes' and three answers' times, and
+    /// mostly one of either.
+    pub async fn probe(&mut self, material: &Arc<Material>, timeouts: Timeouts, fresh: bool) -> ProbeResult {
+        if fresh {
+            self.kept = None;
+        }
+        match self.ask(material, timeouts).await {
+            Ok(result) => result,
+            Err(failure) => ProbeResult::Failed(failure),
+        }
+    }
+
+    async fn ask(
+        &mut self,
+        material: &Arc<Material>,
+        timeouts: Timeouts,
+    ) -> Result<ProbeResult, ProbeFailure> {
+        if let Some(mut kept) = self.kept.take().filter(|kept| kept.serves(material)) {
+            // An answer that is overdue since the last probe gets the time of one more, because a frozen server would not
+            // finish a new handshake either; after that only a new connection can tell.
+            let waited_before = kept.connection.is_waiting();
+            kept.judge_again(material, self.address);
+            match kept.connection.ask(READY, material, timeouts.answer).await {
+                Ok(ready) => return Ok(self.answered(kept, ready, None, timeouts).await),
+                // Closed between two probes, which says nothing about the endpoint: asked again on a new connection.
+                Err(ProbeFailure::Closed(_)) => {}
+                Err(failure) => {
+                    if !waited_before {
+                        self.kept = Some(kept);
+                    }
+                    return Err(failure);
+                }
+            }
+        }
+        let deadline = Instant::now() + timeouts.handshake;
+        let (mut kept, connect) = connect(self.address, material, deadline).await?;
+        let left = deadline.saturating_duration_since(Instant::now());
+        let ready = kept.connection.ask(READY, material, left).await?;
+        Ok(self.answered(kept, ready, Some(connect), timeouts).await)
+    }
+
+    /// Asks `/livez` where `/readyz` failed, and keeps the connection.
+    async fn answered(
+        &mut self,
+        mut kept: Kept,
+        readyz: Status,
+        connect: Option<Duration>,
+        timeouts: Timeouts,
+    ) -> ProbeResult {
+        let livez = match readyz {
+            Status::Ok | Status::Unauthorized | Status::TooManyRequests => None,
+            Status::Failing(_) => ask_live(self.address, &mut kept, timeouts).await.ok(),
+        };
+        let certificate = kept.certificate.clone();
+        if !kept.connection.is_closed() && !kept.connection.is_waiting() {
+            self.kept = Some(kept);
+        }
+        ProbeResult::Answered { readyz, livez, certificate, connect }
+    }
+}
+
+impl Kept {
+    /// Whether another question can be asked over it as the one we are now.
+    fn serves(&self, material: &Material) -> bool {
+        !self.connection.is_closed() && self.material.identity() == material.identity()
+    }
+
+    /// Holds the chain that was shown against a CA bundle that was read anew.
+    fn judge_again(&mut self, material: &Arc<Material>, address: SocketAddr) {
+        if !Arc::ptr_eq(&self.material, material) {
+            self.certificate = material.judge(&self.chain, &ServerName::from(address.ip()));
+            self.material = Arc::clone(material);
+        }
+    }
+}
+
+/// Asks `/livez`, on a new connection where the server closed the one that `/readyz` was asked over.
+async fn ask_live(address: SocketAddr, kept: &mut Kept, timeouts: Timeouts) -> Result<Status, ProbeFailure> {
+    let material = Arc::clone(&kept.material);
+    if !kept.connection.is_closed() {
+        match kept.connection.ask(LIVE, &material, timeouts.answer).await {
+            Err(ProbeFailure::Closed(_)) => {}
+            answer => return answer,
+        }
+    }
+    (*kept, _) = connect(address, &material, Instant::now() + timeouts.handshake).await?;
+    kept.connection.ask(LIVE, &material, timeouts.answer).await
+}
+
+/// Connects and shakes hands until `deadline`; also returns how long the TCP connection took.
+async fn connect(
+    address: SocketAddr,
+    material: &Arc<Material>,
+    deadline: Instant,
+) -> Result<(Kept, Duration), ProbeFailure> {
+    let start = Instant::now();
+    let stream = timeout_at(deadline, TcpStream::connect(address))
+        .await
+        .map_err(|_elapsed| ProbeFailure::TimedOut(Stage::Connect))?
+        .map_err(|error| connect_failure(&error))?;
+    let took = start.elapsed();
+    stream.set_nodelay(true).map_err(|error| ProbeFailure::Local(error.to_string()))?;
+    let name = ServerName::from(address.ip());
+    let stream = timeout_at(deadline, TlsConnector::from(material.tls()).connect(name.clone(), stream))
+        .await
+        .map_err(|_elapsed| ProbeFailure::TimedOut(Stage::Handshake))?
+        .map_err(|error| handshake_failure(&error))?;
+    let chain: Vec<_> = stream
+        .get_ref()
+        .1
+        .peer_certificates()
+        .unwrap_or_default()
+        .iter()
+        .map(|c| c.clone().into_owned())
+        .collect();
+    let certificate = material.judge(&chain, &name);
+    let connection = Connection::start(stream, address).await?;
+    Ok((Kept { connection, chain, material: Arc::clone(material), certificate }, took))
+}
+
+/// What the kernel's answer to a connect says; errors of this host are no evidence against the endpoint.
+fn connect_failure(error: &io::Error) -> ProbeFailure {
+    use io::ErrorKind;
+    match error.kind() {
+        ErrorKind::ConnectionRefused => ProbeFailure::Refused,
+        ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => ProbeFailure::Unreachable,
+        ErrorKind::TimedOut => ProbeFailure::TimedOut(Stage::Connect),
+        ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted => ProbeFailure::Closed(Stage::Connect),
+        _ => ProbeFailure::Local(error.to_string()),
+    }
+}
+
+/// Whether a handshake failed because the peer closed, or because what it said is not TLS that we can speak.
+fn handshake_failure(error: &io::Error) -> ProbeFailure {
+    match error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>()) {
+        Some(tls) => ProbeFailure::NotTls(tls.to_string()),
+        None => ProbeFailure::Closed(Stage::Handshake),
+    }
+}
