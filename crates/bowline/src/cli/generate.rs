@@ -1,0 +1,45 @@
+//! `bowline generate`: the files under docs/ that follow from the code.
+
+use crate::documents::{Check, PlanDiff, PlanDocument, Status};
+use crate::failure::Failure;
+use crate::metrics;
+use anyhow::Context;
+use clap::Args;
+use schemars::schema_for;
+use serde::Serialize;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, Args)]
+pub(super) struct GenerateArgs {
+    /// The folder to write into; its files of the same names are replaced
+    directory: PathBuf,
+}
+
+pub(super) fn generate(args: &GenerateArgs) -> Result<(), Failure> {
+    Ok(write(&args.directory)?)
+}
+
+fn write(directory: &Path) -> anyhow::Result<()> {
+    write_file(directory, "metrics.md", &metrics::markdown())?;
+    write_file(directory, "findings.md", &bowline_plan::findings_markdown())?;
+    write_json(directory, "cluster.schema.json", &bowline_plan::json_schema())?;
+    write_json(directory, "json/status.schema.json", &schema_for!(Status))?;
+    write_json(directory, "json/check.schema.json", &schema_for!(Check))?;
+    write_json(directory, "json/plan.schema.json", &schema_for!(PlanDocument))?;
+    write_json(directory, "json/plan-diff.schema.json", &schema_for!(PlanDiff))
+}
+
+fn write_json(directory: &Path, name: &str, document: &impl Serialize) -> anyhow::Result<()> {
+    let mut text = serde_json::to_string_pretty(document).with_context(|| format!("cannot build {name}"))?;
+    text.push('\n');
+    write_file(directory, name, &text)
+}
+
+fn write_file(directory: &Path, name: &str, text: &str) -> anyhow::Result<()> {
+    let path = directory.join(name);
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    }
+    fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
+}

@@ -1,0 +1,166 @@
+//! `bowline plan`: what every node does, or what would change.
+
+use super::{ConfigArg, OutputArg, load};
+use crate::documents::{PlanDiff, PlanDocument};
+use crate::failure::Failure;
+use crate::output::{Format, print, print_json, table};
+use bowline_plan::{NodePlan, Plan, PoolPlan, Step, diff};
+use clap::Args;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+pub(super) struct PlanArgs {
+    #[command(flatten)]
+    config: ConfigArg,
+    #[command(flatten)]
+    output: OutputArg,
+    /// Only this node's part
+    #[arg(long, value_name = "NAME")]
+    node: Option<String>,
+    /// Print the steps from the description in FILE to this one instead
+    #[arg(long, value_name = "FILE")]
+    diff: Option<PathBuf>,
+}
+
+pub(super) fn plan(args: &PlanArgs) -> Result<(), Failure> {
+    let new = planned(&args.config.config, args.node.as_deref())?;
+    match &args.diff {
+        None => print_plan(new, args.output.output),
+        Some(file) => {
+            let mut old = bowline_plan::plan(&load(file)?, 1);
+            // A node that is new in the other description starts from nothing.
+            retain(&mut old, args.node.as_deref());
+            print_diff(&old, &new, args.output.output)
+        }
+    }
+}
+
+fn planned(file: &std::path::Path, node: Option<&str>) -> Result<Plan, Failure> {
+    let cluster = load(file)?;
+    let mut plan = bowline_plan::plan(&cluster, 1);
+    if let Some(node) = node {
+        let is_own = |_: IpAddr| false;
+        let found = bowline_plan::find_node(&cluster, Some(node), "", &is_own)
+            .map_err(|error| Failure::Input(vec![format!("{}: {error}", file.display())]))?;
+        retain(&mut plan, Some(found));
+    }
+    Ok(plan)
+}
+
+fn retain(plan: &mut Plan, node: Option<&str>) {
+    if let Some(node) = node {
+        plan.nodes.retain(|name, _| name.eq_ignore_ascii_case(node));
+    }
+}
+
+fn print_plan(plan: Plan, format: Format) -> Result<(), Failure> {
+    match format {
+        Format::Json => Ok(print_json(&PlanDocument::new(plan))?),
+        Format::Text => Ok(print(&text(&plan))?),
+    }
+}
+
+fn text(plan: &Plan) -> String {
+    let mut text = String::new();
+    for (name, node) in &plan.nodes {
+        text.push_str(&node_text(name, node));
+        text.push('\n');
+    }
+    for (what, names) in [("API server", &plan.sans.apiserver), ("etcd", &plan.sans.etcd)] {
+        if !names.is_empty() {
+            text.push_str(&format!("{what} certificates name:\n"));
+            for name in names {
+                text.push_str(&format!("  {name}\n"));
+            }
+        }
+    }
+    text
+}
+
+fn node_text(name: &str, node: &NodePlan) -> String {
+    if node.listeners.is_empty() {
+        return format!("{name}: no listener\n");
+    }
+    let mut text = format!("{name}:\n");
+    let rows = node.listeners.iter().map(|listener| {
+        let pool = node.pools.get(&listener.pool);
+        [
+            SocketAddr::new(listener.address, listener.port).to_string(),
+            listener.pool.clone(),
+            pool.map(policy).unwrap_or_default(),
+            pool.map(endpoints).unwrap_or_default(),
+        ]
+    });
+    for line in table(["LISTENER", "POOL", "POLICY", "ENDPOINTS, IN ORDER"], rows).lines() {
+        text.push_str(&format!("  {line}\n"));
+    }
+    text
+}
+
+fn policy(pool: &PoolPlan) -> String {
+    crate::daemon::policy_word(crate::daemon::pool_spec(pool).policy).to_owned()
+}
+
+fn endpoints(pool: &PoolPlan) -> String {
+    let endpoints: Vec<String> = pool
+        .endpoints
+        .iter()
+        .map(|endpoint| format!("{} {}", endpoint.name, SocketAddr::new(endpoint.address, endpoint.port)))
+        .collect();
+    endpoints.join("\n")
+}
+
+fn print_diff(old: &Plan, new: &Plan, format: Format) -> Result<(), Failure> {
+    let nothing = NodePlan::default();
+    let names = old.nodes.keys().chain(new.nodes.keys());
+    let nodes: BTreeMap<String, Vec<String>> = names
+        .map(|name| {
+            let before = old.nodes.get(name).unwrap_or(&nothing);
+            let after = new.nodes.get(name).unwrap_or(&nothing);
+            (name.clone(), diff(before, after).iter().map(step_text).collect::<Vec<_>>())
+        })
+        .filter(|(_, steps)| !steps.is_empty())
+        .collect();
+    match format {
+        Format::Json => print_json(&PlanDiff::new(nodes))?,
+        Format::Text => {
+            let mut text = String::new();
+            for (name, steps) in &nodes {
+                text.push_str(&format!("{name}:\n"));
+                for step in steps {
+                    text.push_str(&format!("  {step}\n"));
+                }
+            }
+            if text.is_empty() {
+                text.push_str("nothing changes\n");
+            }
+            print(&text)?;
+        }
+    }
+    Ok(())
+}
+
+fn step_text(step: &Step) -> String {
+    match step {
+        Step::AddPool { name, pool } => format!("add pool {name}: {}", pool_text(pool)),
+        Step::ChangePool { name, pool } => format!("change pool {name}: {}", pool_text(pool)),
+        Step::AddListener(listener) => {
+            let address = SocketAddr::new(listener.address, listener.port);
+            format!("add listener {address} for pool {}", listener.pool)
+        }
+        Step::RetargetListener(listener) => {
+            let address = SocketAddr::new(listener.address, listener.port);
+            format!("send new clients of listener {address} to pool {}", listener.pool)
+        }
+        Step::CloseListener { address, port } => {
+            format!("close listener {}", SocketAddr::new(*address, *port))
+        }
+        Step::RemovePool { name } => format!("remove pool {name}"),
+    }
+}
+
+fn pool_text(pool: &PoolPlan) -> String {
+    format!("{}, {}", policy(pool), endpoints(pool).replace('\n', ", "))
+}

@@ -1,0 +1,95 @@
+//! `bowline status`: what the daemon on this machine is doing.
+
+use super::{ConfigArg, OutputArg, load};
+use crate::admin;
+use crate::client;
+use crate::documents::Status;
+use crate::failure::Failure;
+use crate::output::{Format, print, print_json, table};
+use bowline_plan::AdminListen;
+use clap::Args;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+#[derive(Debug, Args)]
+pub(super) struct StatusArgs {
+    #[command(flatten)]
+    config: ConfigArg,
+    #[command(flatten)]
+    output: OutputArg,
+    /// Where the daemon is asked, instead of the description's admin.listen
+    #[arg(long, value_name = "ADDR", value_parser = admin::parse_listen)]
+    admin: Option<AdminListen>,
+}
+
+pub(super) fn status(args: &StatusArgs) -> Result<(), Failure> {
+    let admin = match &args.admin {
+        Some(admin) => admin.clone(),
+        None => load(&args.config.config)?.admin().clone(),
+    };
+    let body = client::get(&admin, "/status").map_err(|error| Failure::RunTime(vec![error.to_string()]))?;
+    let status: Status = serde_json::from_slice(&body)
+        .map_err(|error| Failure::RunTime(vec![format!("{admin} does not answer like bowline: {error}")]))?;
+    match args.output.output {
+        Format::Json => print_json(&status)?,
+        Format::Text => print(&text(&status))?,
+    }
+    Ok(())
+}
+
+/// The status as a page for people.
+fn text(status: &Status) -> String {
+    let mut text = format!(
+        "node {}, version {}, plan {}, up {}{}\n",
+        status.node,
+        status.version,
+        status.generation,
+        duration(status.uptime_ms),
+        if status.draining { ", stopping" } else { "" }
+    );
+    for problem in status.reload_refused.iter().flatten() {
+        text.push_str(&format!("reload refused: {problem}\n"));
+    }
+    text.push('\n');
+    if status.listeners.is_empty() {
+        text.push_str("no listener\n");
+        return text;
+    }
+    let listeners = status.listeners.iter().map(|listener| {
+        let address = SocketAddr::new(listener.address, listener.port).to_string();
+        [address, listener.pool.clone(), listener.connections.to_string()]
+    });
+    text.push_str(&table(["LISTENER", "POOL", "CONNECTIONS"], listeners));
+    for pool in &status.pools {
+        let open = if pool.fail_open { ", every endpoint looks bad: all are tried" } else { "" };
+        text.push_str(&format!("\npool {}, {}{open}\n", pool.name, pool.policy));
+        let endpoints =
+            status.endpoints.iter().filter(|endpoint| endpoint.pool == pool.name).map(|endpoint| {
+                [
+                    endpoint.name.clone(),
+                    endpoint.address.clone(),
+                    endpoint.grade.clone(),
+                    endpoint.connections.to_string(),
+                    endpoint.evidence_age_ms.map_or_else(|| "-".to_owned(), duration),
+                    endpoint.reason.clone(),
+                ]
+            });
+        text.push_str(&table(["ENDPOINT", "ADDRESS", "GRADE", "CONNS", "SEEN", "REASON"], endpoints));
+    }
+    text
+}
+
+/// `350ms`, `12s`, `5m12s`, `3h5m`, `12d3h`: two units at most.
+fn duration(milliseconds: u64) -> String {
+    let seconds = Duration::from_millis(milliseconds).as_secs();
+    match seconds {
+        0 => format!("{milliseconds}ms"),
+        1..60 => format!("{seconds}s"),
+        60..3_600 => format!("{}m{}s", seconds / 60, seconds % 60),
+        3_600..86_400 => format!("{}h{}m", seconds / 3_600, seconds % 3_600 / 60),
+        86_400.. => format!("{}d{}h", seconds / 86_400, seconds % 86_400 / 3_600),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,160 @@
+//! The documents that scripts read: every one names its `schema`; fields are added, never renamed.
+
+use bowline_plan::{Finding, Plan, Spof};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+/// What a daemon is doing now: `bowline status --output json` and `GET /status`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    /// `bowline.dev/status/v1`.
+    pub schema: String,
+    /// The node whose part the daemon does.
+    pub node: String,
+    /// The daemon's version.
+    pub version: String,
+    /// Counts the plans that were put in force since the daemon started, from 1.
+    pub generation: u64,
+    /// How long the daemon has run, in milliseconds.
+    pub uptime_ms: u64,
+    /// Whether it is stopping: it takes no new connections and waits for the open ones.
+    pub draining: bool,
+    /// Where clients connect to.
+    pub listeners: Vec<ListenerStatus>,
+    /// What the listeners hand connections to.
+    pub pools: Vec<PoolStatus>,
+    /// The servers of every pool.
+    pub endpoints: Vec<EndpointStatus>,
+    /// Virtual IPs this node takes part in.
+    #[serde(rename = "virtualIPs")]
+    pub virtual_ips: Vec<VirtualIpStatus>,
+    /// The last reload that was refused, until one is accepted.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reload_refused: Option<Vec<String>>,
+}
+
+impl Status {
+    /// What `schema` says.
+    pub const SCHEMA: &'static str = "bowline.dev/status/v1";
+}
+
+/// One listener.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ListenerStatus {
+    /// The address it listens on.
+    pub address: IpAddr,
+    /// The port it listens on.
+    pub port: u16,
+    /// The pool its connections go to.
+    pub pool: String,
+    /// Client connections open now, the held ones included.
+    pub connections: u64,
+}
+
+/// One pool.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PoolStatus {
+    /// Its name in the plan.
+    pub name: String,
+    /// Who gets the next connection.
+    pub policy: String,
+    /// Whether every endpoint looks bad, so that all of them are tried.
+    pub fail_open: bool,
+}
+
+/// One endpoint of one pool.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EndpointStatus {
+    /// The pool it belongs to.
+    pub pool: String,
+    /// The node's name.
+    pub name: String,
+    /// Address and port.
+    pub address: String,
+    /// `ready`, `alive`, `draining` or `dead`.
+    pub grade: String,
+    /// Why it has that grade.
+    pub reason: String,
+    /// How old the newest evidence is, in milliseconds; absent before the first.
+    pub evidence_age_ms: Option<u64>,
+    /// Connections open to it now.
+    pub connections: u32,
+}
+
+/// One virtual IP; none is served by this version.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct VirtualIpStatus {
+    /// Its name in the description.
+    pub name: String,
+    /// The address.
+    pub address: IpAddr,
+    /// The state of the virtual router on this node.
+    pub state: String,
+    /// Who holds the address, where that is known.
+    pub holder: Option<String>,
+    /// Since when, in milliseconds of the daemon's uptime.
+    pub since: Option<u64>,
+    /// Why.
+    pub reason: String,
+}
+
+/// Everything `check` found: `bowline check --output json`.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Check {
+    /// `bowline.dev/check/v1`.
+    pub schema: &'static str,
+    /// What is wrong or unwise, worst first.
+    pub findings: Vec<Finding>,
+    /// Which single failures cut whom off.
+    pub spof: Vec<Spof>,
+}
+
+impl Check {
+    /// The document of these findings.
+    pub const fn new(findings: Vec<Finding>, spof: Vec<Spof>) -> Self {
+        Self { schema: "bowline.dev/check/v1", findings, spof }
+    }
+}
+
+/// The whole plan, or one node's: `bowline plan --output json`.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PlanDocument {
+    /// `bowline.dev/plan/v1`.
+    pub schema: &'static str,
+    /// What every node does.
+    #[serde(flatten)]
+    pub plan: Plan,
+}
+
+impl PlanDocument {
+    /// The document of this plan.
+    pub const fn new(plan: Plan) -> Self {
+        Self { schema: "bowline.dev/plan/v1", plan }
+    }
+}
+
+/// What changes from one plan to another: `bowline plan --diff FILE --output json`.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PlanDiff {
+    /// `bowline.dev/plan-diff/v1`.
+    pub schema: &'static str,
+    /// The steps of every node that has any, in the order in which a running daemon takes them.
+    pub nodes: BTreeMap<String, Vec<String>>,
+}
+
+impl PlanDiff {
+    /// The document of these steps.
+    pub const fn new(nodes: BTreeMap<String, Vec<String>>) -> Self {
+        Self { schema: "bowline.dev/plan-diff/v1", nodes }
+    }
+}

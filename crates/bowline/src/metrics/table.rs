@@ -1,0 +1,134 @@
+//! Every metric's name, kind, labels and meaning.
+
+use prometheus_client::metrics::MetricType;
+use std::fmt::Write as _;
+
+/// Stands before every name.
+pub(super) const PREFIX: &str = "bowline";
+
+/// What kind of metric it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// Only grows while the daemon runs; `_total` is added to its name.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+}
+
+impl Kind {
+    pub(super) const fn metric_type(self) -> MetricType {
+        match self {
+            Self::Counter => MetricType::Counter,
+            Self::Gauge => MetricType::Gauge,
+        }
+    }
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+        }
+    }
+}
+
+/// One metric.
+#[derive(PartialEq, Eq, Debug)]
+pub struct Definition {
+    /// Without the prefix and without `_total`.
+    pub name: &'static str,
+    /// What kind.
+    pub kind: Kind,
+    /// The names of its labels.
+    pub labels: &'static [&'static str],
+    /// What it says.
+    pub help: &'static str,
+}
+
+impl Definition {
+    /// The name a query uses.
+    pub fn full_name(&self) -> String {
+        match self.kind {
+            Kind::Counter => format!("{PREFIX}_{}_total", self.name),
+            Kind::Gauge => format!("{PREFIX}_{}", self.name),
+        }
+    }
+}
+
+/// The page docs/metrics.md.
+pub fn markdown() -> String {
+    let mut page = String::from(
+        "# Metrics\n\n\
+         `GET /metrics` on the admin listener, OpenMetrics text. This page is generated: `cargo xtask docs`.\n\n\
+         | metric | kind | labels | meaning |\n|---|---|---|---|\n",
+    );
+    for definition in ALL {
+        let labels: Vec<String> = definition.labels.iter().map(|label| format!("`{label}`")).collect();
+        // Writing into a string cannot fail.
+        let _written = writeln!(
+            page,
+            "| `{}` | {} | {} | {} |",
+            definition.full_name(),
+            definition.kind.as_str(),
+            labels.join(" "),
+            definition.help
+        );
+    }
+    page
+}
+
+macro_rules! metrics {
+    ($($constant:ident: $kind:ident $name:literal [$($label:literal),*] $help:literal;)*) => {
+        $(pub(super) const $constant: &Definition =
+            &Definition { name: $name, kind: Kind::$kind, labels: &[$($label),*], help: $help };)*
+
+        /// Every metric, in the order of the exposition and of docs/metrics.md.
+        pub const ALL: &[&Definition] = &[$($constant),*];
+    };
+}
+
+metrics! {
+    BUILD: Gauge "build" ["version", "node"] "Always 1; the labels say which version does which node's part";
+    UPTIME: Gauge "uptime_seconds" [] "How long the daemon has run";
+    GENERATION: Gauge "plan_generation" [] "Counts the plans put in force since the start";
+    DRAINING: Gauge "draining" [] "1 while the daemon is stopping and waits for open connections";
+    FAILOVER: Gauge "failover_seconds" ["pool", "kind"]
+        "The longest time in which new connections can fail or wait after a failure of this kind, computed from the timers in force";
+    ENDPOINT_GRADE: Gauge "endpoint_grade" ["pool", "endpoint", "address", "grade"]
+        "1 for the grade the endpoint has, 0 for the others";
+    ENDPOINT_REASON: Gauge "endpoint_reason" ["pool", "endpoint", "address", "reason"]
+        "Always 1; the label says why the endpoint has its grade";
+    ENDPOINT_CONNECTIONS: Gauge "endpoint_connections" ["pool", "endpoint", "address"]
+        "Connections open to the endpoint";
+    ENDPOINT_CONNECT: Gauge "endpoint_connect_seconds" ["pool", "endpoint", "address"]
+        "How long the last measured TCP connect to the endpoint took";
+    ENDPOINT_EVIDENCE: Gauge "endpoint_evidence_age_seconds" ["pool", "endpoint", "address"]
+        "How old the newest evidence about the endpoint is";
+    POOL_FAIL_OPEN: Gauge "pool_fail_open" ["pool"] "1 while every endpoint of the pool looks bad and all are tried";
+    PROBES: Counter "probes" ["pool", "endpoint", "outcome"] "Probes that ended, by what came of them";
+    GRADE_CHANGES: Counter "endpoint_grade_changes" ["pool", "endpoint", "from", "to", "reason"]
+        "Changes of an endpoint's grade";
+    SUSPICIONS: Counter "endpoint_suspicions" ["pool", "endpoint", "reason"]
+        "First bad evidence against an endpoint that was not dead";
+    CLEARED: Counter "endpoint_suspicions_cleared" ["pool", "endpoint"] "Suspicions that were not confirmed";
+    PROBES_LOST: Counter "probes_lost" ["pool", "endpoint"] "Probes that never ended; a bug if it is not 0";
+    FAIL_OPENS: Counter "pool_fail_opens" ["pool"] "Times every endpoint of the pool looked bad";
+    ENDPOINTS_LEFT_OUT: Counter "pool_endpoints_left_out" ["pool"]
+        "Times a pool was asked to hold more endpoints than it can, or one twice";
+    EVIDENCE_DROPPED: Counter "evidence_dropped" ["pool"] "Reports of workers that their pool had no room for";
+    LISTENER_ACCEPTED: Counter "listener_accepted" ["listener", "pool"] "Client connections accepted";
+    LISTENER_CONNECTIONS: Gauge "listener_connections" ["listener", "pool", "state"]
+        "Client connections now: held while an endpoint is dialled, open while bytes are relayed";
+    LISTENER_BYTES: Counter "listener_bytes" ["listener", "pool", "direction"]
+        "Bytes relayed: up from clients, down from endpoints";
+    LISTENER_ENDED: Counter "listener_ended" ["listener", "pool", "reason"] "Client connections that ended, by reason";
+    PARKED: Gauge "parked_connections" []
+        "Connections that lost a race of dials and wait for the next client of their endpoint";
+    ACCEPT_PAUSES: Counter "accept_pauses" []
+        "Times a worker stopped accepting, for want of descriptors, memory or room below the connection limit";
+    ACCEPT_PAUSED: Gauge "accept_paused_workers" [] "Workers that do not accept now";
+    REPORTS_DROPPED: Counter "reports_dropped" [] "Reports of workers that the daemon had no room for";
+    EVENTS_SUPPRESSED: Counter "events_suppressed" [] "Events beyond the rate at which they are logged";
+    RELOADS: Counter "reloads" ["result"] "Reloads by result: applied or refused";
+    CREDENTIALS: Counter "credential_reloads" ["result"]
+        "Changed CA bundles, client certificates and tokens by result: applied or refused";
+}

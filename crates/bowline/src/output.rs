@@ -1,0 +1,69 @@
+//! Printing: text that fits a terminal, documents for programs, and a reader that has gone away.
+
+use comfy_table::presets::NOTHING;
+use comfy_table::{ContentArrangement, Table};
+use serde::Serialize;
+use std::io::{self, Write};
+
+/// The width every table keeps to, in columns.
+const WIDTH: u16 = 80;
+
+/// What a command prints.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// For programs: one document with a `schema` field.
+    Json,
+}
+
+/// Writes `text` to standard output. A reader that closed its end (`| head`) has seen what it wanted: that is no error.
+///
+/// # Errors
+///
+/// Standard output cannot be written, for instance because its disk is full.
+pub fn print(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result,
+    }
+}
+
+/// Writes `text` as a line to standard error, which nobody may be reading.
+pub fn complain(text: &str) {
+    let _unread = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// `document` as indented JSON with a final line feed.
+///
+/// # Errors
+///
+/// As [`print`].
+pub fn print_json(document: &impl Serialize) -> io::Result<()> {
+    let mut text = serde_json::to_string_pretty(document).map_err(io::Error::other)?;
+    text.push('\n');
+    print(&text)
+}
+
+/// Rows under `header`, aligned, at most [`WIDTH`] columns wide; cells that do not fit are wrapped.
+pub fn table<const N: usize>(header: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
+    let mut table = Table::new();
+    table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH);
+    table.set_header(header);
+    for row in rows {
+        table.add_row(row);
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    let mut text = String::new();
+    for line in table.lines() {
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;
