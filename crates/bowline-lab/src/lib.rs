@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 pub mod certs;
+pub mod fleet;
 pub mod load;
 pub mod outage;
 pub mod standin;

@@ -1,6 +1,6 @@
 //! The stand-in as a process: options from the command line, commands from stdin, SIGTERM as the graceful stop.
 //!
-//! It outlives nobody: stdin at its end, or the death of the thread that started it, ends it at once.
+//! It does not outlive whoever gives it commands: stdin at its end ends it at once.
 
 use std::io::{BufRead, Write};
 use std::net::SocketAddr;
@@ -27,8 +27,6 @@ const DEFAULT_GRACE: Duration = Duration::from_secs(3);
 /// # Errors
 /// On wrong usage, unreadable files, or an address that cannot be bound.
 pub fn run(args: impl IntoIterator<Item = String>) -> anyhow::Result<()> {
-    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
-        .context("asking to end with the parent")?;
     let options = parse(args)?;
     runtime()?.block_on(async {
         let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;

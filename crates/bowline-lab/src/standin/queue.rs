@@ -52,7 +52,8 @@ impl FullQueue {
     }
 }
 
-fn accept_all(socket: &Socket, serve: &mut impl FnMut(std::net::TcpStream)) -> io::Result<()> {
+/// Hands every client that the kernel has already connected to `serve`.
+pub(super) fn accept_all(socket: &Socket, serve: &mut impl FnMut(std::net::TcpStream)) -> io::Result<()> {
     loop {
         match socket.accept() {
             Ok((client, _)) => {

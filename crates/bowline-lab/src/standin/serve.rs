@@ -11,7 +11,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use socket2::{Domain, Socket, Type};
+use socket2::{Domain, SockRef, Socket, Type};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
@@ -19,11 +19,13 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use super::answer::{self, Lease};
-use super::queue::{BACKLOG, FullQueue};
+use super::queue::{BACKLOG, FullQueue, accept_all};
 use super::{Command, Options, Order};
 
 /// A client that has not finished its handshake by then is let go, as by a kube-apiserver.
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
+/// A new connection without a request by then is ended by a graceful stop (the 5 s of Go's `http.Server.Shutdown`).
+const FIRST_REQUEST_LIMIT: Duration = Duration::from_secs(5);
 /// When the process is out of descriptors accepting again at once would only spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 /// After the grace time watches end by themselves; connections that do not are cut after this.
@@ -142,17 +144,29 @@ impl Server {
             Command::FillQueue if full.is_none() => {
                 let mut waiting = Vec::new();
                 *full = Some(FullQueue::fill(&self.listener, |client| waiting.push(client))?);
-                for client in waiting {
-                    self.take(TcpStream::from_std(client)?);
-                }
+                self.take_all(waiting)?;
             }
             Command::DrainQueue => {
                 if let Some(full) = full.take() {
                     full.drain(&self.listener)?;
                 }
             }
-            Command::Stop => mode.send_modify(|mode| mode.stopping = true),
+            Command::Stop => {
+                mode.send_modify(|mode| mode.stopping = true);
+                // Whom the kernel has connected by now would be reset with the listener; Go's accept loop has an own thread, and never
+                // leaves anybody waiting there.
+                let mut waiting = Vec::new();
+                accept_all(&SockRef::from(&self.listener), &mut |client| waiting.push(client))?;
+                self.take_all(waiting)?;
+            }
             Command::FillQueue => {}
+        }
+        Ok(())
+    }
+
+    fn take_all(&mut self, clients: Vec<std::net::TcpStream>) -> std::io::Result<()> {
+        for client in clients {
+            self.take(TcpStream::from_std(client)?);
         }
         Ok(())
     }
@@ -224,13 +238,17 @@ async fn connection(mut client: TcpStream, acceptor: TlsAcceptor, shared: Arc<Sh
     let stopping = mode.clone();
     let io = TokioIo::new(tls);
     let speaking = async move {
-        let service = service_fn(move |request| answer::answer(Arc::clone(&shared), request));
+        let (asked, is_asked) = watch::channel(false);
+        let service = service_fn(move |request| {
+            asked.send_replace(true);
+            answer::answer(Arc::clone(&shared), request)
+        });
         if is_http2 {
             let connection = http2::Builder::new(TokioExecutor::new()).serve_connection(io, service);
             tokio::pin!(connection);
             tokio::select! {
                 _ = connection.as_mut() => return,
-                () = told_to_stop(stopping) => connection.as_mut().graceful_shutdown(),
+                () = told_to_stop(stopping, is_asked) => connection.as_mut().graceful_shutdown(),
             }
             drop(connection.await);
         } else {
@@ -238,7 +256,7 @@ async fn connection(mut client: TcpStream, acceptor: TlsAcceptor, shared: Arc<Sh
             tokio::pin!(connection);
             tokio::select! {
                 _ = connection.as_mut() => return,
-                () = told_to_stop(stopping) => connection.as_mut().graceful_shutdown(),
+                () = told_to_stop(stopping, is_asked) => connection.as_mut().graceful_shutdown(),
             }
             drop(connection.await);
         }
@@ -255,10 +273,14 @@ async fn connection(mut client: TcpStream, acceptor: TlsAcceptor, shared: Arc<Sh
     }
 }
 
-async fn told_to_stop(mut mode: watch::Receiver<Mode>) {
+/// When the connection is to be ended: once the server is stopping, but like Go's `http.Server.Shutdown` not before a client that has
+/// just connected got to ask its first question.
+async fn told_to_stop(mut mode: watch::Receiver<Mode>, mut is_asked: watch::Receiver<bool>) {
     if mode.wait_for(|mode| mode.stopping).await.is_err() {
         std::future::pending::<()>().await;
     }
+    // Too late, or no connection any more to ask on: the end is due either way.
+    drop(tokio::time::timeout(FIRST_REQUEST_LIMIT, is_asked.wait_for(|is_asked| *is_asked)).await);
 }
 
 /// Reads and never answers, until the client goes or the server speaks again (then the connection ends: its handshake is long lost).
