@@ -113,7 +113,11 @@ impl fmt::Display for FindNodeError {
                 List(nodes)
             ),
             Self::Ambiguous { by: Matched::HostName(host_name), nodes } => {
-                write!(f, "the host name {host_name} fits more than one node; use --node with one of: {}", List(nodes))
+                write!(
+                    f,
+                    "the host name {host_name} fits more than one node; use --node with one of: {}",
+                    List(nodes)
+                )
             }
             Self::Ambiguous { by: Matched::Address, nodes } => write!(
                 f,

@@ -25,26 +25,30 @@
 )]
 
 mod cluster;
+mod description;
 mod find;
 mod lint;
 mod load;
 mod plan;
 mod planner;
 mod problem;
+mod schema;
 mod source;
 mod step;
+mod validate;
 
 pub use cluster::{
-    Access, AdminListen, ApiServer, Balancing, Cidr, Cluster, ConnectTime, Etcd, FileReference, Host, Ingress, KeepAlive,
-    Kubernetes, Mode, Node, NodeRole, Peers, Track, VirtualIp, VrrpVersion, WhenAllBad,
+    Access, AdminListen, ApiServer, Balancing, Cidr, Cluster, ConnectTime, Etcd, FileReference, Host,
+    Ingress, KeepAlive, Kubernetes, Mode, Node, NodeRole, Peers, Track, VirtualIp, VrrpVersion, WhenAllBad,
 };
 pub use find::{FindNodeError, Matched, find_node};
 pub use lint::{Finding, Lost, Severity, Spof, findings_markdown, lint, spof, unserved};
-pub use load::{SIZE_LIMIT, json_schema, load};
+pub use load::{SIZE_LIMIT, load};
 pub use plan::{
-    API_SERVERS, BALANCERS, Listener, NodePlan, Plan, Policy, PoolEndpoint, PoolPlan, Probe, ProbeTarget, Role, Sans,
-    VirtualRouter,
+    API_SERVERS, BALANCERS, Listener, NodePlan, Plan, Policy, PoolEndpoint, PoolPlan, Probe, ProbeTarget,
+    Role, Sans, VirtualRouter,
 };
 pub use planner::plan;
 pub use problem::Problem;
+pub use schema::json_schema;
 pub use step::{Step, diff};

@@ -107,10 +107,6 @@ impl Source {
         &self.file
     }
 
-    pub(crate) fn root(&self) -> &Tree {
-        &self.root
-    }
-
     /// A problem at `path`, or at the nearest thing on the way to it that the file has.
     pub(crate) fn problem(&self, path: &Path, message: String, remedy: String) -> Problem {
         let at = self.locate(path);
@@ -129,6 +125,12 @@ impl Source {
         self.walk(path).1
     }
 
+    /// The line of what the file has at `path`.
+    pub(crate) fn line(&self, path: &Path) -> Option<u32> {
+        let (at, is_there) = self.walk(path);
+        is_there.then_some(at.line)
+    }
+
     fn locate(&self, path: &Path) -> Position {
         self.walk(path).0
     }
@@ -145,7 +147,9 @@ impl Source {
                     (tree, at) = (item, item.at);
                 }
                 (Segment::Key(key), Value::Mapping(entries)) => {
-                    let Some(entry) = entries.iter().find(|entry| entry.key == *key) else { return (at, false) };
+                    let Some(entry) = entries.iter().find(|entry| entry.key == *key) else {
+                        return (at, false);
+                    };
                     (tree, at) = (&entry.tree, entry.at);
                     if matches!(tree.value, Value::Plain(_) | Value::Quoted(_)) {
                         at = tree.at;

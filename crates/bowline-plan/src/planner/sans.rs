@@ -1,0 +1,101 @@
+//! Which names and addresses certificates have to hold: everything by which anybody is told to connect.
+
+use core::net::IpAddr;
+use core::str::FromStr;
+use std::collections::BTreeSet;
+
+use super::LOOPBACK;
+use crate::cluster::{Cluster, Host, Mode, Node, NodeRole};
+use crate::plan::Sans;
+
+/// What a certificate holds, sorted as it is printed: names, then addresses.
+#[derive(Default)]
+struct Names {
+    names: BTreeSet<String>,
+    addresses: BTreeSet<IpAddr>,
+}
+
+pub(super) fn sans(cluster: &Cluster) -> Sans {
+    Sans { apiserver: api_server(cluster).into_list(), etcd: etcd(cluster).into_list() }
+}
+
+fn api_server(cluster: &Cluster) -> Names {
+    let mut names = Names::default();
+    names.add_local();
+    let domain = &cluster.kubernetes().dns_domain;
+    for name in ["kubernetes", "kubernetes.default", "kubernetes.default.svc"] {
+        names.add_name(name);
+    }
+    names.add_name(&format!("kubernetes.default.svc.{domain}"));
+    names.addresses.extend(cluster.kubernetes().service_cidrs.iter().map(|cidr| cidr.first_host()));
+    for node in cluster.with_role(NodeRole::ControlPlane) {
+        names.add_node(node);
+    }
+    for access in [cluster.internal(), cluster.external()] {
+        names.names.extend(access.names.iter().cloned());
+        match &access.mode {
+            Mode::LoadBalancer => {
+                cluster.with_role(NodeRole::LoadBalancer).for_each(|node| names.add_node(node))
+            }
+            Mode::VirtualIp(chosen) => {
+                let chosen = chosen.iter().filter_map(|index| cluster.virtual_ips().get(*index));
+                names.addresses.extend(chosen.flat_map(|vip| vip.addresses.iter().copied()));
+            }
+            Mode::External(hosts) => hosts.iter().for_each(|host| names.add_host(host)),
+            // The node itself, and the control planes: both are there already.
+            Mode::NodeLocal | Mode::Direct => {}
+        }
+    }
+    cluster.extra_sans().iter().for_each(|name| names.add_text(name));
+    names
+}
+
+fn etcd(cluster: &Cluster) -> Names {
+    let mut names = Names::default();
+    let mut members = cluster.with_role(NodeRole::Etcd).peekable();
+    if members.peek().is_some() {
+        names.add_local();
+    }
+    members.for_each(|node| names.add_node(node));
+    names
+}
+
+impl Names {
+    fn add_local(&mut self) {
+        self.add_name("localhost");
+        self.addresses.extend(LOOPBACK);
+    }
+
+    fn add_node(&mut self, node: &Node) {
+        self.add_name(&node.name);
+        self.addresses.extend(&node.addresses);
+        self.addresses.extend(node.access_address);
+        self.addresses.extend(node.public_address);
+    }
+
+    fn add_host(&mut self, host: &Host) {
+        match host {
+            Host::Address(address) => {
+                self.addresses.insert(*address);
+            }
+            Host::Name(name) => self.add_name(name),
+        }
+    }
+
+    fn add_text(&mut self, text: &str) {
+        match IpAddr::from_str(text) {
+            Ok(address) => {
+                self.addresses.insert(address);
+            }
+            Err(_) => self.add_name(text),
+        }
+    }
+
+    fn add_name(&mut self, name: &str) {
+        self.names.insert(name.to_owned());
+    }
+
+    fn into_list(self) -> Vec<String> {
+        self.names.into_iter().chain(self.addresses.iter().map(IpAddr::to_string)).collect()
+    }
+}

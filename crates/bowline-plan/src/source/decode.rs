@@ -1,0 +1,187 @@
+//! Holds a tree against a shape: everything that does not fit is a problem, everything that does becomes JSON.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value as Json};
+
+use super::Findings;
+use super::excerpt;
+use super::shape::Shape;
+use super::tree::{Entry, Path, Position, Tree, Value};
+
+/// Words this many single-letter changes apart are taken for each other.
+const TYPING_ERRORS: usize = 2;
+
+/// The part of `tree` that has the right shape. A field that has not is left out, and so is a list with a misfit scalar,
+/// but lists of mappings keep their length, so that indices stay true.
+pub(super) fn decode(tree: &Tree, shape: &Shape, path: &Path, findings: &mut Findings<'_>) -> Option<Json> {
+    match (shape, &tree.value) {
+        (Shape::Fields { fields, required }, Value::Mapping(entries)) => {
+            Some(decode_fields(tree.at, entries, (fields, required), path, findings))
+        }
+        (Shape::Fields { .. }, _) => {
+            misfit(tree, shape, path, findings);
+            Some(Json::Object(Map::new()))
+        }
+        (Shape::Map(each), Value::Mapping(entries)) => {
+            let mut map = Map::new();
+            for entry in entries {
+                if let Some(value) = decode_entry(entry, each, path, findings) {
+                    map.insert(entry.key.to_string(), value);
+                }
+            }
+            Some(Json::Object(map))
+        }
+        (Shape::ScalarOrList(_, list), Value::Sequence(_)) => decode(tree, list, path, findings),
+        (Shape::List(each), Value::Sequence(items)) => {
+            let items = items.iter().enumerate();
+            let decoded: Vec<Option<Json>> =
+                items.map(|(index, item)| decode(item, each, &path.index(index), findings)).collect();
+            decoded.into_iter().collect::<Option<Vec<Json>>>().map(Json::Array)
+        }
+        (Shape::ScalarOrList(scalar, _), Value::Plain(_) | Value::Quoted(_)) => {
+            decode(tree, scalar, path, findings)
+        }
+        (Shape::Text, Value::Plain(text) | Value::Quoted(text)) => Some(Json::String(text.to_string())),
+        (Shape::Word(words), Value::Plain(text) | Value::Quoted(text)) => {
+            if words.iter().any(|word| **word == **text) {
+                return Some(Json::String(text.to_string()));
+            }
+            misfit_word(tree.at, text, words, path, findings);
+            None
+        }
+        (Shape::Integer { min, max }, Value::Plain(text)) => match text.parse::<i64>() {
+            Ok(number) if (*min..=*max).contains(&number) => Some(Json::from(number)),
+            Ok(_) | Err(_) => misfit(tree, shape, path, findings),
+        },
+        (Shape::Bool, Value::Plain(text)) if matches!(&**text, "true" | "false") => {
+            Some(Json::Bool(&**text == "true"))
+        }
+        (
+            Shape::Map(_)
+            | Shape::List(_)
+            | Shape::Text
+            | Shape::Word(_)
+            | Shape::Integer { .. }
+            | Shape::Bool
+            | Shape::ScalarOrList(..),
+            _,
+        ) => misfit(tree, shape, path, findings),
+    }
+}
+
+fn decode_fields(
+    at: Position,
+    entries: &[Entry],
+    (fields, required): (&BTreeMap<String, Shape>, &BTreeSet<String>),
+    path: &Path,
+    findings: &mut Findings<'_>,
+) -> Json {
+    let mut map = Map::new();
+    for entry in entries {
+        match fields.get(&*entry.key) {
+            Some(shape) => {
+                if let Some(value) = decode_entry(entry, shape, path, findings) {
+                    map.insert(entry.key.to_string(), value);
+                }
+            }
+            None => unknown_field(entry, fields, path, findings),
+        }
+    }
+    for name in required.iter().filter(|name| !entries.iter().any(|entry| *entry.key == ***name)) {
+        let expected = fields.get(name).map(Shape::expected).unwrap_or_default();
+        findings
+            .add(at, &path.key(name), || ("missing".to_owned(), format!("add `{name}:` with {expected}")));
+    }
+    Json::Object(map)
+}
+
+fn decode_entry(entry: &Entry, shape: &Shape, path: &Path, findings: &mut Findings<'_>) -> Option<Json> {
+    let path = path.key(&entry.key);
+    if entry.tree.value == Value::Null {
+        findings.add(entry.at, &path, || {
+            let remedy = format!("give it {} or remove the line", shape.expected());
+            ("has no value".to_owned(), remedy)
+        });
+        return None;
+    }
+    decode(&entry.tree, shape, &path, findings)
+}
+
+/// Reports a value of the wrong kind; there is no JSON for it.
+fn misfit(tree: &Tree, shape: &Shape, path: &Path, findings: &mut Findings<'_>) -> Option<Json> {
+    findings.add(tree.at, path, || {
+        let found = match &tree.value {
+            Value::Null => "nothing".to_owned(),
+            Value::Plain(text) => excerpt(text),
+            Value::Quoted(text) => format!("the text \"{}\"", excerpt(text)),
+            Value::Sequence(_) => "a list".to_owned(),
+            Value::Mapping(_) => "fields".to_owned(),
+        };
+        let is_scalar = matches!(tree.value, Value::Plain(_) | Value::Quoted(_));
+        let remedy = if is_scalar && matches!(shape, Shape::List(_)) {
+            format!("write [{found}]")
+        } else {
+            shape.remedy()
+        };
+        (format!("{found} is not {}", shape.expected()), remedy)
+    });
+    None
+}
+
+fn misfit_word(at: Position, text: &str, words: &[String], path: &Path, findings: &mut Findings<'_>) {
+    findings.add(at, path, || {
+        let remedy = match closest(text, words.iter()) {
+            Some(word) => format!("did you mean {word}? Possible: {}", words.join(", ")),
+            None => format!("write {}", Shape::Word(words.to_vec()).expected()),
+        };
+        (format!("{} is not known here", excerpt(text)), remedy)
+    });
+}
+
+fn unknown_field(entry: &Entry, fields: &BTreeMap<String, Shape>, path: &Path, findings: &mut Findings<'_>) {
+    findings.add(entry.at, &path.key(&entry.key), || {
+        let known = fields.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+        let remedy = match closest(&entry.key, fields.keys()) {
+            Some(name) => format!("did you mean {name}? Known here: {known}"),
+            None => format!("remove it; known here: {known}"),
+        };
+        ("unknown field".to_owned(), remedy)
+    });
+}
+
+/// The known word that `text` was probably meant to be.
+fn closest<'a>(text: &str, words: impl Iterator<Item = &'a String>) -> Option<&'a str> {
+    let text = text.to_ascii_lowercase();
+    words
+        .map(|word| (distance(&text, &word.to_ascii_lowercase()), word.as_str()))
+        .filter(|(distance, word)| *distance <= TYPING_ERRORS && *distance < word.len())
+        .min()
+        .map(|(_, word)| word)
+}
+
+/// How many letters have to be inserted, removed or replaced to get from one word to the other; at least the difference of
+/// their lengths, which is all that is said about words of very different length.
+fn distance(a: &str, b: &str) -> usize {
+    let apart = a.len().abs_diff(b.len());
+    if apart > TYPING_ERRORS {
+        return apart;
+    }
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.bytes().enumerate() {
+        let mut diagonal = i;
+        let mut left = i.saturating_add(1);
+        let mut next = vec![left];
+        for (to, above) in b.bytes().zip(row.iter().skip(1)) {
+            let replaced = diagonal.saturating_add(usize::from(from != to));
+            left = replaced.min(left.saturating_add(1)).min(above.saturating_add(1));
+            diagonal = *above;
+            next.push(left);
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or(apart)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,293 @@
+//! From a description to a cluster: reads the texts, fills in defaults, resolves names, and reports all that does not
+//! hold together.
+//!
+//! Two kinds of checks. Those on a single value, and for things given twice, are always made. Those that need the whole
+//! (is there a control plane, does a named thing exist) are made only when nothing was left out of the description as
+//! misfit, because they would complain about the gap again.
+
+use core::fmt::Display;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use core::num::NonZeroU16;
+use core::time::Duration;
+
+use crate::cluster::{AdminListen, ApiServer, Cidr, Cluster, Etcd, Ingress, Kubernetes};
+use crate::description::{self as raw, Description, DurationText};
+use crate::source::{Findings, Path, Source};
+
+mod access;
+mod balancing;
+mod nodes;
+mod text;
+mod virtual_ips;
+
+/// Where API servers listen unless the description says otherwise: kubeadm's and everybody's choice.
+const API_SERVER_PORT: NonZeroU16 = NonZeroU16::new(6443).unwrap();
+/// Where etcd listens, as registered for it.
+const ETCD_CLIENT_PORT: NonZeroU16 = NonZeroU16::new(2379).unwrap();
+/// The service range kubeadm chooses.
+const SERVICE_CIDR: Cidr = Cidr { network: IpAddr::V4(Ipv4Addr::new(10, 96, 0, 0)), prefix: 12 };
+/// The version planned for when none is given.
+const KUBERNETES_VERSION: (u16, u16) = (1, 32);
+const DNS_DOMAIN: &str = "cluster.local";
+const CLUSTER_NAME: &str = "kubernetes";
+/// Where metrics and status are served unless the description says otherwise.
+const ADMIN_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9643);
+/// Ports that lead to the workers; more is no description of one cluster.
+const INGRESS_LIMIT: usize = 256;
+
+/// The cluster, when nothing is wrong. `is_whole` says that nothing of the description was left out.
+pub(crate) fn validate(
+    source: Source,
+    description: Description,
+    is_whole: bool,
+    findings: &mut Findings<'_>,
+) -> Option<Cluster> {
+    let mut checker = Checker { source: &source, findings, is_whole };
+    let spec = description.spec.unwrap_or_default();
+    let at = Path::root().key("spec");
+    let name = checker.name(&Path::root().key("metadata").key("name"), description.metadata.name);
+    let kubernetes = checker.kubernetes(&at.key("kubernetes"), spec.kubernetes);
+    let nodes = checker.nodes(&at.key("nodes"), spec.nodes.unwrap_or_default());
+    let api_server = checker.api_server(&at.key("apiServer"), spec.api_server);
+    let etcd = checker.etcd(&at.key("etcd"), spec.etcd);
+    let virtual_ips = checker.virtual_ips(&at.key("virtualIPs"), spec.virtual_ips, &nodes);
+    let (internal, external) =
+        checker.access(&at.key("access"), spec.access, &nodes, &virtual_ips, api_server.port);
+    let extra_sans =
+        checker.extra_sans(&at.key("certificates").key("extraSANs"), spec.certificates.extra_sans);
+    let balancing = checker.balancing(&at.key("balancing"), spec.balancing);
+    let ingress = checker.ingress(&at.key("ingress"), spec.ingress);
+    let admin = checker.admin(&at.key("admin").key("listen"), spec.admin.listen);
+    if !checker.findings.is_empty() {
+        return None;
+    }
+    let manage_hosts = spec.hosts.manage;
+    Some(Cluster {
+        source,
+        name: name.unwrap_or_else(|| CLUSTER_NAME.to_owned()),
+        kubernetes,
+        nodes,
+        api_server,
+        etcd,
+        internal,
+        external,
+        virtual_ips,
+        extra_sans,
+        manage_hosts,
+        balancing,
+        ingress,
+        admin,
+    })
+}
+
+/// Collects what is wrong while values are read.
+struct Checker<'a, 'f> {
+    source: &'a Source,
+    findings: &'a mut Findings<'f>,
+    is_whole: bool,
+}
+
+/// What a text was found not to be, and what to write instead.
+struct Unreadable {
+    message: String,
+    remedy: String,
+}
+
+impl Checker<'_, '_> {
+    fn problem(&mut self, path: &Path, message: impl Into<String>, remedy: impl Into<String>) {
+        self.findings.add_at(self.source, path, message.into(), remedy);
+    }
+
+    /// Where `path` is, for a message about something else.
+    fn line(&self, path: &Path) -> String {
+        self.source.line(path).map(|line| format!(" (line {line})")).unwrap_or_default()
+    }
+
+    fn read<T>(&mut self, path: &Path, read: Result<T, Unreadable>) -> Option<T> {
+        match read {
+            Ok(value) => Some(value),
+            Err(unreadable) => {
+                self.problem(path, unreadable.message, unreadable.remedy);
+                None
+            }
+        }
+    }
+
+    fn name(&mut self, path: &Path, name: Option<String>) -> Option<String> {
+        name.and_then(|name| self.read(path, text::dns_name(&name)))
+    }
+
+    fn address(&mut self, path: &Path, address: &str) -> Option<IpAddr> {
+        self.read(path, text::unicast_address(address))
+    }
+
+    /// Reads a list of texts; what cannot be read is reported and left out.
+    fn list<T>(
+        &mut self,
+        path: &Path,
+        items: &[String],
+        read: impl Fn(&str) -> Result<T, Unreadable>,
+    ) -> Vec<T> {
+        let mut values = Vec::with_capacity(items.len());
+        for (index, item) in items.iter().enumerate() {
+            match read(item) {
+                Ok(value) => values.push(value),
+                Err(unreadable) => self.problem(&path.index(index), unreadable.message, unreadable.remedy),
+            }
+        }
+        values
+    }
+
+    /// Reports every item that is in the list before.
+    fn refuse_twice<T: Ord + Display>(&mut self, path: &Path, items: &[T]) {
+        let mut seen = std::collections::BTreeSet::new();
+        for (index, item) in items.iter().enumerate() {
+            if !seen.insert(item) {
+                self.problem(
+                    &path.index(index),
+                    format!("{item} is in the list twice"),
+                    "remove one of the two",
+                );
+            }
+        }
+    }
+
+    /// A duration within bounds, both included.
+    fn duration(
+        &mut self,
+        path: &Path,
+        given: Option<&DurationText>,
+        default: Duration,
+        (min, max): (Duration, Duration),
+    ) -> Duration {
+        let Some(DurationText(given)) = given else { return default };
+        let Some(duration) = self.read(path, text::duration(given)) else { return default };
+        if duration < min || duration > max {
+            let message = format!("{given} is not within {} and {}", text::Shown(min), text::Shown(max));
+            self.problem(path, message, format!("the default is {}", text::Shown(default)));
+        }
+        duration
+    }
+
+    fn kubernetes(&mut self, at: &Path, given: raw::Kubernetes) -> Kubernetes {
+        let version =
+            given.version.and_then(|version| self.read(&at.key("version"), text::version(&version)));
+        let dns_domain = self.name(&at.key("dnsDomain"), given.dns_domain);
+        let at = at.key("serviceCIDRs");
+        let service_cidrs = match given.service_cidrs {
+            None => vec![SERVICE_CIDR],
+            Some(given) => {
+                let cidrs = self.list(&at, &given, text::cidr);
+                let families: Vec<bool> = cidrs.iter().map(|cidr| cidr.network.is_ipv4()).collect();
+                if given.is_empty() || given.len() > 2 || matches!(families.as_slice(), [a, b] if a == b) {
+                    let remedy = "give one range, or one of each family";
+                    self.problem(
+                        &at,
+                        format!("{} ranges of {}", given.len(), "which bowline can use one or two"),
+                        remedy,
+                    );
+                }
+                cidrs
+            }
+        };
+        Kubernetes {
+            version: version.unwrap_or(KUBERNETES_VERSION),
+            dns_domain: dns_domain.unwrap_or_else(|| DNS_DOMAIN.to_owned()),
+            service_cidrs,
+        }
+    }
+
+    fn api_server(&mut self, at: &Path, given: raw::ApiServer) -> ApiServer {
+        let bind_address =
+            given.bind_address.and_then(|text| self.read(&at.key("bindAddress"), text::address(&text)));
+        self.refuse_half_pair(at, given.client_cert_file.is_some(), given.client_key_file.is_some());
+        ApiServer {
+            port: given.port.and_then(NonZeroU16::new).unwrap_or(API_SERVER_PORT),
+            bind_address: bind_address.unwrap_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED)),
+            ca_file: self.file(&at.key("caFile"), given.ca_file),
+            client_cert_file: self.file(&at.key("clientCertFile"), given.client_cert_file),
+            client_key_file: self.file(&at.key("clientKeyFile"), given.client_key_file),
+            token_file: self.file(&at.key("tokenFile"), given.token_file),
+        }
+    }
+
+    fn etcd(&mut self, at: &Path, given: raw::Etcd) -> Etcd {
+        self.refuse_half_pair(at, given.client_cert_file.is_some(), given.client_key_file.is_some());
+        Etcd {
+            client_port: given.client_port.and_then(NonZeroU16::new).unwrap_or(ETCD_CLIENT_PORT),
+            gateway: given.gateway,
+            multiaccess: given.multiaccess,
+            ca_file: self.file(&at.key("caFile"), given.ca_file),
+            client_cert_file: self.file(&at.key("clientCertFile"), given.client_cert_file),
+            client_key_file: self.file(&at.key("clientKeyFile"), given.client_key_file),
+        }
+    }
+
+    /// Whether the file is there is for the caller of [`Cluster::files`] to find out.
+    fn file(&mut self, path: &Path, file: Option<String>) -> Option<String> {
+        let file = file?;
+        if file.is_empty() || file.contains('\0') {
+            self.problem(path, "not the name of a file", "give a path, or remove the line");
+        }
+        Some(file)
+    }
+
+    fn refuse_half_pair(&mut self, at: &Path, has_certificate: bool, has_key: bool) {
+        let (there, missing) = match (has_certificate, has_key) {
+            (true, false) => ("clientCertFile", "clientKeyFile"),
+            (false, true) => ("clientKeyFile", "clientCertFile"),
+            (true, true) | (false, false) => return,
+        };
+        if self.is_whole {
+            self.problem(
+                &at.key(there),
+                format!("given without {missing}"),
+                format!("give {missing} too, or neither"),
+            );
+        }
+    }
+
+    fn extra_sans(&mut self, at: &Path, given: Vec<String>) -> Vec<String> {
+        let read = |text: &str| text::subject_name(text);
+        self.list(at, &given, read)
+    }
+
+    fn ingress(&mut self, at: &Path, given: Vec<raw::Ingress>) -> Vec<Ingress> {
+        if given.len() > INGRESS_LIMIT {
+            self.problem(
+                at,
+                format!("{} ports", given.len()),
+                format!("at most {INGRESS_LIMIT} are possible"),
+            );
+        }
+        let mut ingress: Vec<Ingress> = Vec::new();
+        for (index, given) in given.into_iter().take(INGRESS_LIMIT).enumerate() {
+            let at = at.index(index);
+            let name = self.name(&at.key("name"), given.name);
+            let (Some(name), Some(port)) = (name, given.port.and_then(NonZeroU16::new)) else { continue };
+            if ingress.iter().any(|other| other.name == name) {
+                self.problem(
+                    &at.key("name"),
+                    format!("another ingress is named {name}"),
+                    "give each its own name",
+                );
+            }
+            if ingress.iter().any(|other| other.port == port) {
+                self.problem(
+                    &at.key("port"),
+                    format!("another ingress has port {port}"),
+                    "give each its own port",
+                );
+            }
+            let target_port = given.target_port.and_then(NonZeroU16::new).unwrap_or(port);
+            ingress.push(Ingress { name, port, target_port });
+        }
+        ingress
+    }
+
+    fn admin(&mut self, path: &Path, listen: Option<String>) -> AdminListen {
+        listen
+            .and_then(|listen| self.read(path, text::admin_listen(&listen)))
+            .unwrap_or(AdminListen::Tcp(ADMIN_LISTEN))
+    }
+}

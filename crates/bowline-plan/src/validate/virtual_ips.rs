@@ -1,0 +1,237 @@
+//! Addresses that move between nodes.
+
+use core::net::IpAddr;
+use core::num::NonZeroU8;
+use core::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Checker, text};
+use crate::cluster::{Node, NodeRole, Peers, Track, VirtualIp, VrrpVersion, WhenAllBad};
+use crate::description::{self as raw, Placement};
+use crate::source::{Path, excerpt};
+
+/// As many as there are numbers of virtual routers on a link.
+const VIRTUAL_IPS_LIMIT: usize = 255;
+/// Adverts of version 3 count hundredths of a second in 12 bits (RFC 9568 section 5.2.7).
+const INTERVAL_V3: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(40_950));
+/// Adverts of version 2 count seconds in 8 bits (RFC 3768 section 5.3.7).
+const INTERVAL_V2: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(255));
+/// Fast enough to move within a third of a second, slow enough for a loaded machine.
+const DEFAULT_INTERVAL_V3: Duration = Duration::from_millis(100);
+/// What every other implementation takes.
+const DEFAULT_INTERVAL_V2: Duration = Duration::from_secs(1);
+const PREEMPT_DELAY: (Duration, Duration) = (Duration::ZERO, Duration::from_secs(3600));
+/// The authentication data of version 2 (RFC 2338 section 5.3.10).
+const PASSWORD_LENGTH: usize = 8;
+const OWNER: u8 = 255;
+
+impl Checker<'_, '_> {
+    pub(super) fn virtual_ips(
+        &mut self,
+        at: &Path,
+        given: Vec<raw::VirtualIp>,
+        nodes: &[Node],
+    ) -> Vec<VirtualIp> {
+        if given.len() > VIRTUAL_IPS_LIMIT {
+            let message = format!("{} virtual IPs", given.len());
+            self.problem(at, message, format!("at most {VIRTUAL_IPS_LIMIT} are possible"));
+        }
+        let mut vips = Vec::new();
+        let ranks = (1..=u8::MAX).filter_map(NonZeroU8::new);
+        for (index, (given, rank)) in given.iter().zip(ranks).enumerate() {
+            let at = at.index(index);
+            let vip = self.virtual_ip(&at, given, rank, nodes);
+            self.refuse_clash(&at, &vip, &vips);
+            vips.push(vip);
+        }
+        self.refuse_node_addresses(at, &vips, nodes);
+        vips
+    }
+
+    fn virtual_ip(
+        &mut self,
+        at: &Path,
+        given: &raw::VirtualIp,
+        rank: NonZeroU8,
+        nodes: &[Node],
+    ) -> VirtualIp {
+        let version = if given.version == Some(2) { VrrpVersion::V2 } else { VrrpVersion::V3 };
+        let addresses = self.vip_addresses(at, given, version);
+        let on = self.vip_nodes(&at.key("on"), given.on.as_ref(), nodes);
+        let interface = given.interface.as_ref();
+        VirtualIp {
+            name: self.name(&at.key("name"), given.name.clone()).unwrap_or_default(),
+            addresses,
+            priorities: self.priorities(&at.key("priorities"), &given.priorities, &on),
+            on,
+            version,
+            interval: self.interval(&at.key("interval"), given, version),
+            preempt: given.preempt,
+            preempt_delay: self.duration(
+                &at.key("preemptDelay"),
+                given.preempt_delay.as_ref(),
+                Duration::ZERO,
+                PREEMPT_DELAY,
+            ),
+            vrid: given.vrid.and_then(NonZeroU8::new).unwrap_or(rank),
+            interface: interface.and_then(|name| self.read(&at.key("interface"), text::interface(name))),
+            group: self.name(&at.key("group"), given.group.clone()),
+            unicast: given.unicast,
+            peers: match given.peers {
+                None | Some(raw::Peers::Planned) => Peers::Planned,
+                Some(raw::Peers::Any) => Peers::Any,
+            },
+            password: self.password(&at.key("password"), given.password.clone(), version),
+            track: match given.track {
+                None | Some(raw::Track::ApiServer) => Track::ApiServer,
+                Some(raw::Track::None) => Track::None,
+            },
+            when_all_bad: match given.when_all_bad {
+                None | Some(raw::WhenAllBad::Keep) => WhenAllBad::Keep,
+                Some(raw::WhenAllBad::Release) => WhenAllBad::Release,
+            },
+            balance: given.balance.unwrap_or(true),
+            virtual_mac: given.virtual_mac,
+        }
+    }
+
+    fn vip_addresses(&mut self, at: &Path, given: &raw::VirtualIp, version: VrrpVersion) -> Vec<IpAddr> {
+        if self.is_whole && given.address.is_some() != given.addresses.is_empty() {
+            let message = if given.address.is_some() { "address and addresses both" } else { "no address" };
+            self.problem(&at.key("address"), message, "give `address:`, or several as `addresses:`");
+        }
+        let mut addresses = Vec::new();
+        if let Some(address) = &given.address {
+            addresses.extend(self.read(&at.key("address"), text::any_unicast_address(address)));
+        }
+        let list_at = at.key("addresses");
+        addresses.extend(self.list(&list_at, &given.addresses, text::any_unicast_address));
+        self.refuse_twice(&list_at, &addresses);
+        let v6 = addresses.iter().filter(|address| address.is_ipv6()).count();
+        if v6 != 0 && v6 != addresses.len() {
+            let remedy = "describe one virtual IP for each family, with the same `group`";
+            self.problem(&list_at, "addresses of both families in one virtual router", remedy);
+        }
+        if v6 != 0 && version == VrrpVersion::V2 {
+            self.problem(&at.key("version"), "version 2 knows IPv4 alone", "use version 3");
+        }
+        addresses
+    }
+
+    /// The names of the nodes it may be on.
+    fn vip_nodes(&mut self, at: &Path, given: Option<&Placement>, nodes: &[Node]) -> Vec<String> {
+        let with_role = |role: NodeRole| -> Vec<String> {
+            nodes.iter().filter(|node| node.roles.contains(&role)).map(|node| node.name.clone()).collect()
+        };
+        let names = match given {
+            None => with_role(NodeRole::ControlPlane),
+            Some(Placement::Role(role)) => with_role(NodeRole::from(*role)),
+            Some(Placement::Nodes(names)) => {
+                self.refuse_twice(at, names);
+                let known: BTreeSet<&str> = nodes.iter().map(|node| node.name.as_str()).collect();
+                for (index, name) in names.iter().enumerate() {
+                    if self.is_whole && !known.contains(name.as_str()) {
+                        let message = format!("no node is named {}", excerpt(name));
+                        self.problem(&at.index(index), message, "name a node under spec.nodes");
+                    }
+                }
+                names.clone()
+            }
+        };
+        if self.is_whole && names.is_empty() {
+            self.problem(at, "no node can hold the address", "name nodes, or a role that some have");
+        }
+        names
+    }
+
+    fn interval(&mut self, path: &Path, given: &raw::VirtualIp, version: VrrpVersion) -> Duration {
+        let (default, bounds, unit) = match version {
+            VrrpVersion::V2 => (DEFAULT_INTERVAL_V2, INTERVAL_V2, Duration::from_secs(1)),
+            VrrpVersion::V3 => (DEFAULT_INTERVAL_V3, INTERVAL_V3, Duration::from_millis(10)),
+        };
+        let interval = self.duration(path, given.interval.as_ref(), default, bounds);
+        if interval.as_millis().checked_rem(unit.as_millis()) != Some(0) {
+            let message = format!("adverts of this version count in units of {}", text::Shown(unit));
+            self.problem(path, message, format!("give a multiple of {}", text::Shown(unit)));
+        }
+        interval
+    }
+
+    fn priorities(
+        &mut self,
+        at: &Path,
+        given: &BTreeMap<String, u8>,
+        on: &[String],
+    ) -> BTreeMap<String, NonZeroU8> {
+        let mut priorities = BTreeMap::new();
+        for (name, priority) in given {
+            if self.is_whole && !on.contains(name) {
+                let message = format!("the address cannot be on a node {}", excerpt(name));
+                self.problem(&at.key(name), message, "name a node that `on` covers");
+            }
+            priorities.extend(NonZeroU8::new(*priority).map(|priority| (name.clone(), priority)));
+        }
+        if given.values().filter(|priority| **priority == OWNER).count() > 1 {
+            self.problem(at, "two nodes own the address (priority 255)", "give 255 to one node at most");
+        }
+        priorities
+    }
+
+    fn password(&mut self, path: &Path, given: Option<String>, version: VrrpVersion) -> Option<String> {
+        let password = given?;
+        if version == VrrpVersion::V3 {
+            self.problem(path, "version 3 has no authentication", "remove the password, or use version 2");
+        }
+        if password.is_empty() || password.len() > PASSWORD_LENGTH {
+            let message = format!("the password has {} bytes", password.len());
+            self.problem(path, message, format!("give 1 to {PASSWORD_LENGTH}"));
+        }
+        Some(password)
+    }
+
+    fn refuse_clash(&mut self, at: &Path, vip: &VirtualIp, others: &[VirtualIp]) {
+        if others.iter().any(|other| other.name == vip.name && !vip.name.is_empty()) {
+            let message = format!("another virtual IP is named {}", vip.name);
+            self.problem(&at.key("name"), message, "give each its own name");
+        }
+        if let Some(address) =
+            vip.addresses.iter().find(|ip| others.iter().any(|other| other.addresses.contains(ip)))
+        {
+            let message = format!("{address} belongs to another virtual IP already");
+            self.problem(&at.key("address"), message, "give each its own address");
+        }
+        let family = |vip: &VirtualIp| vip.addresses.first().map(IpAddr::is_ipv4);
+        let is_same_router = |other: &&VirtualIp| {
+            other.vrid == vip.vrid && other.interface == vip.interface && family(other) == family(vip)
+        };
+        if let Some(other) = others.iter().find(is_same_router) {
+            let message = format!("virtual router {} is that of virtual IP {} already", vip.vrid, other.name);
+            self.problem(&at.key("vrid"), message, "give each its own `vrid:`, from 1 to 255");
+        }
+    }
+
+    fn refuse_node_addresses(&mut self, at: &Path, vips: &[VirtualIp], nodes: &[Node]) {
+        let own: BTreeMap<IpAddr, &str> = nodes
+            .iter()
+            .flat_map(|node| {
+                node.addresses.iter().copied().chain(node.access_address).map(|ip| (ip, &*node.name))
+            })
+            .collect();
+        for (index, vip) in vips.iter().enumerate() {
+            for address in &vip.addresses {
+                // An owner (priority 255) is the node that the address really belongs to.
+                let Some(node) =
+                    own.get(address).filter(|node| vip.priorities.get(**node) != Some(&NonZeroU8::MAX))
+                else {
+                    continue;
+                };
+                let message = format!("{address} is an address of node {node}");
+                self.problem(
+                    &at.index(index).key("address"),
+                    message,
+                    "give the virtual IP an address of its own",
+                );
+            }
+        }
+    }
+}
