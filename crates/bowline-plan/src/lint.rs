@@ -3,6 +3,7 @@
 use core::net::IpAddr;
 use core::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::cluster::{AdminListen, Cluster, Mode, NodeRole};
@@ -26,7 +27,7 @@ const NODES_NAMED: usize = 5;
 const CLIENT_HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// How much a finding matters.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// The plan cannot work as described.
@@ -38,7 +39,7 @@ pub enum Severity {
 }
 
 /// Something to consider.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, JsonSchema)]
 pub struct Finding {
     /// What kind, in kebab-case.
     pub code: &'static str,

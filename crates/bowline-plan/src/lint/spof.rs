@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::cluster::{Access, Cluster, Mode, NodeRole};
@@ -9,7 +10,7 @@ use crate::plan::Plan;
 use crate::planner::is_served_by_own_api_server;
 
 /// What a single failure does to some classes of clients.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, JsonSchema)]
 pub struct Spof {
     /// What fails.
     pub failure: String,
@@ -22,7 +23,7 @@ pub struct Spof {
 }
 
 /// How many clients of a class a failure touches.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Lost {
     /// Every one.
