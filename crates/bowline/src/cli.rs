@@ -36,6 +36,13 @@ enum Command {
     Plan(plan::PlanArgs),
     /// Print what the daemon on this machine is doing
     Status(status::StatusArgs),
+    /// Be a stand-in API server, for `demo` and tests
+    #[command(hide = true, disable_help_flag = true)]
+    StandIn {
+        /// Its own options; a wrong one is answered with its usage
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        options: Vec<String>,
+    },
     /// Write the schemas and reference pages that this version brings
     #[command(hide = true)]
     Generate(generate::GenerateArgs),
@@ -99,6 +106,7 @@ fn dispatch(command: &Command) -> Result<(), Failure> {
         Command::Check(args) => check::check(args),
         Command::Plan(args) => plan::plan(args),
         Command::Status(args) => status::status(args),
+        Command::StandIn { options } => Ok(bowline_lab::standin::run(options.iter().cloned())?),
         Command::Generate(args) => generate::generate(args),
     }
 }

@@ -14,7 +14,7 @@ use crate::events::Event;
 use crate::view::View;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder};
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
@@ -30,9 +30,19 @@ type Labels = Vec<String>;
 const LABEL_SETS_MAX: usize = 10_000;
 
 /// Every counter.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Metrics {
     counters: Mutex<BTreeMap<&'static str, BTreeMap<Labels, u64>>>,
+}
+
+impl Default for Metrics {
+    /// Nothing counted; counters whose labels are known are there from the start, so that their first increase is seen.
+    fn default() -> Self {
+        let results = || ["applied", "refused"].map(|result| (vec![result.to_owned()], 0));
+        let known = [table::RELOADS, table::CREDENTIALS];
+        let counters = known.into_iter().map(|definition| (definition.name, BTreeMap::from(results())));
+        Self { counters: Mutex::new(counters.collect()) }
+    }
 }
 
 /// What one scrape shows.
@@ -97,20 +107,27 @@ impl Collector for Samples {
                 None,
                 definition.kind.metric_type(),
             )?;
+            if let ([], [(_, value)]) = (definition.labels, values.as_slice()) {
+                encode_value(definition.kind, *value, metric)?;
+                continue;
+            }
             for (labels, value) in values {
                 let labels: Vec<(&str, &str)> =
                     definition.labels.iter().copied().zip(labels.iter().map(String::as_str)).collect();
-                let sample = metric.encode_family(&labels)?;
-                match (definition.kind, *value) {
-                    (Kind::Counter, Value::Whole(value)) => ConstCounter::new(value).encode(sample)?,
-                    (Kind::Counter, Value::Real(value)) => ConstCounter::new(value).encode(sample)?,
-                    (Kind::Gauge, Value::Whole(value)) => {
-                        ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX)).encode(sample)?;
-                    }
-                    (Kind::Gauge, Value::Real(value)) => ConstGauge::new(value).encode(sample)?,
-                }
+                encode_value(definition.kind, *value, metric.encode_family(&labels)?)?;
             }
         }
         Ok(())
+    }
+}
+
+fn encode_value(kind: Kind, value: Value, encoder: MetricEncoder<'_>) -> Result<(), fmt::Error> {
+    match (kind, value) {
+        (Kind::Counter, Value::Whole(value)) => ConstCounter::new(value).encode(encoder),
+        (Kind::Counter, Value::Real(value)) => ConstCounter::new(value).encode(encoder),
+        (Kind::Gauge, Value::Whole(value)) => {
+            ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX)).encode(encoder)
+        }
+        (Kind::Gauge, Value::Real(value)) => ConstGauge::new(value).encode(encoder),
     }
 }

@@ -46,10 +46,22 @@ pub fn print_json(document: &impl Serialize) -> io::Result<()> {
     print(&text)
 }
 
-/// Rows under `header`, aligned, at most [`WIDTH`] columns wide; cells that do not fit are wrapped.
+/// Rows under `header`, aligned, at most 80 columns wide; cells that do not fit are wrapped.
 pub fn table<const N: usize>(header: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
+    indented_table(0, header, rows)
+}
+
+/// As [`table`], with every line moved right by `indent` columns.
+pub fn indented_table<const N: usize>(
+    indent: u16,
+    header: [&str; N],
+    rows: impl IntoIterator<Item = [String; N]>,
+) -> String {
     let mut table = Table::new();
-    table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH);
+    table
+        .load_style(NOTHING)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_width(WIDTH.saturating_sub(indent));
     table.set_header(header);
     for row in rows {
         table.add_row(row);
@@ -59,6 +71,7 @@ pub fn table<const N: usize>(header: [&str; N], rows: impl IntoIterator<Item = [
     }
     let mut text = String::new();
     for line in table.lines() {
+        text.push_str(&" ".repeat(usize::from(indent)));
         text.push_str(line.trim_end());
         text.push('\n');
     }

@@ -86,7 +86,7 @@ fn spof_row(spof: &Spof) -> [String; 4] {
         Lost::Some => "some",
     };
     let seconds = spof.seconds.map_or_else(|| "until repaired".to_owned(), |seconds| format!("{seconds} s"));
-    [spof.failure.clone(), spof.clients.clone(), lost.to_owned(), seconds]
+    [spof.failure.clone(), spof.clients.join(", "), lost.to_owned(), seconds]
 }
 
 fn count(findings: &[Finding]) -> String {

@@ -3,7 +3,7 @@
 use super::{ConfigArg, OutputArg, load};
 use crate::documents::{PlanDiff, PlanDocument};
 use crate::failure::Failure;
-use crate::output::{Format, print, print_json, table};
+use crate::output::{Format, indented_table, print, print_json};
 use bowline_plan::{NodePlan, Plan, PoolPlan, Step, diff};
 use clap::Args;
 use std::collections::BTreeMap;
@@ -93,9 +93,7 @@ fn node_text(name: &str, node: &NodePlan) -> String {
             pool.map(endpoints).unwrap_or_default(),
         ]
     });
-    for line in table(["LISTENER", "POOL", "POLICY", "ENDPOINTS, IN ORDER"], rows).lines() {
-        text.push_str(&format!("  {line}\n"));
-    }
+    text.push_str(&indented_table(2, ["LISTENER", "POOL", "POLICY", "ENDPOINTS, IN ORDER"], rows));
     text
 }
 
