@@ -72,9 +72,9 @@ pub(crate) enum Verdict {
     Failed(Side, io::Error),
 }
 
-/// Bytes one direction may move in one run: keeps a bulky connection from starving the others, and is several buffers, so that
+/// Buffers that one direction may move in one run: keeps a bulky connection from starving the others, and is several, so that
 /// coming back costs little beside copying.
-const BUDGET: usize = 256 * 1024;
+const BUDGET: usize = 4;
 
 /// Both directions of a connection.
 #[derive(Default, Debug)]
@@ -217,7 +217,7 @@ impl Direction {
             if !self.flush(sink)? || !self.source_ready || !self.sink_ready {
                 return Ok(Pumped::Blocked);
             }
-            if moved >= BUDGET {
+            if moved >= BUDGET * buffer.len() {
                 return Ok(Pumped::Unfinished);
             }
             match source.receive(buffer) {
@@ -274,3 +274,6 @@ impl Direction {
         Ok(sent)
     }
 }
+
+#[cfg(test)]
+mod tests;
