@@ -95,6 +95,17 @@ impl Authority {
         self.issue(params)
     }
 
+    /// A client certificate with an organization, which is a Kubernetes group (`system:masters` may do everything).
+    ///
+    /// # Errors
+    /// When the key or signature cannot be made.
+    pub fn member(&self, common_name: &str, group: &str, validity: Validity) -> Result<Identity, rcgen::Error> {
+        let mut params = parameters(common_name, validity);
+        params.distinguished_name.push(DnType::OrganizationName, group);
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        self.issue(params)
+    }
+
     fn issue(&self, mut params: CertificateParams) -> Result<Identity, rcgen::Error> {
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.use_authority_key_identifier_extension = true;
