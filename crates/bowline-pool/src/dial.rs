@@ -163,6 +163,7 @@ impl Dial {
             return self.give_up(GiveUp::NoEndpoints);
         }
         let candidate = loop {
+            // A pick that may not start yet draws nothing: a spurious timeout changes nothing.
             let mut prng = self.prng.clone();
             let candidate = pick::pick(&self.snapshot, |id| self.is_untried(id), self.turn, &mut prng);
             let Some((at, tier)) = candidate else { break None };

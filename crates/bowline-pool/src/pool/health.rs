@@ -196,6 +196,10 @@ impl Health {
                 self.gather();
                 self.known = self.known.and(Suspicion::piece(true, false, now));
                 self.bad(reason, thresholds);
+                // Reports may come by the thousand and differ, so only probes tell of a new reason.
+                if self.grade == Grade::Dead {
+                    self.reason = self.bad_reason.clone();
+                }
             }
             Verdict::NotReady(reason) => {
                 let clear = self.clear(anew);
@@ -228,7 +232,7 @@ impl Health {
                     self.convict();
                 }
             }
-            Grade::Dead => self.reason = self.bad_reason.clone(),
+            Grade::Dead => {}
         }
     }
 

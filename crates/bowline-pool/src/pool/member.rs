@@ -189,9 +189,11 @@ impl Member {
             .and_then(|probe| self.health.verdict_at(probe.sent, probe.anew, timers, self.connect_rtt))
     }
 
-    /// Whether nobody takes new connections: then even what drains is probed often.
+    /// Whether nobody takes new connections: then even what drains is probed often, and when it ends, what is still down is
+    /// probed at once, because what brought one back may have brought back all.
     pub(super) fn press(&mut self, pressed: bool, timers: &Timers, now: Instant) {
-        if pressed && !self.pressed {
+        if pressed != self.pressed && !self.health.grade().is_usable() && !self.is_in_flight() {
+            self.asked |= !pressed;
             self.due = self.due.min(spaced(self.last_sent, timers, now));
         }
         self.pressed = pressed;
