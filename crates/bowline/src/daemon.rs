@@ -17,6 +17,7 @@ pub(crate) use part::read;
 
 use crate::admin::{self, Admin};
 use crate::events::{DaemonEvent, Event, Names, Observer};
+use crate::failover;
 use crate::failure::Failure;
 use crate::probe::Credentials;
 use crate::view::View;
@@ -141,6 +142,7 @@ struct Applied {
     generation: u64,
     plan: NodePlan,
     balancing: bowline_plan::Balancing,
+    digest: Digest,
 }
 
 /// A daemon that is stopping.
@@ -184,6 +186,7 @@ impl Daemon {
                 generation: FIRST_GENERATION,
                 plan: NodePlan::default(),
                 balancing: part.cluster.balancing().clone(),
+                digest: part.digest,
             },
             pools: BTreeMap::new(),
             next_pool: 0,
@@ -293,6 +296,7 @@ impl Daemon {
             generation: self.part.generation,
             uptime: Clock.now().since(self.started),
             draining: self.draining.is_some(),
+            established: failover::established(&self.part.balancing.keep_alive),
             reload_refused: self.reload_refused.clone(),
             listeners: Vec::new(),
             pools: Vec::new(),

@@ -116,6 +116,11 @@ pub enum DaemonEvent {
         /// What was done to get there.
         steps: usize,
     },
+    /// The description says what is in force already.
+    Unchanged {
+        /// The generation in force.
+        generation: u64,
+    },
     /// A new description was not taken; the old plan stays in force.
     ReloadRefused {
         /// All that is wrong with it.

@@ -1,5 +1,6 @@
-//! How long new connections can suffer from a failure, by the timers in force.
+//! How long clients can suffer from a failure, by the timers in force.
 
+use bowline_plan::KeepAlive;
 use bowline_pool::Timers;
 use std::time::Duration;
 
@@ -19,6 +20,11 @@ pub fn bounds(timers: &Timers) -> [(&'static str, Duration); 4] {
         ("frozen", pauses.saturating_add(timers.probe_timeout.saturating_mul(timers.fall))),
         ("not-ready", pauses),
     ]
+}
+
+/// The longest time until a connection to a server that has vanished is ended.
+pub fn established(keep_alive: &KeepAlive) -> Duration {
+    keep_alive.idle.saturating_add(keep_alive.interval.saturating_mul(keep_alive.probes.get()))
 }
 
 #[cfg(test)]

@@ -107,7 +107,7 @@ fn write_proxy(event: &ProxyEvent, names: &Names) {
 fn write_daemon(event: &DaemonEvent) {
     match event {
         DaemonEvent::Started { node, workers, nofile } => {
-            info!(node, workers, nofile, version = env!("CARGO_PKG_VERSION"), "started");
+            info!(node, workers, nofile, version = env!("CARGO_PKG_VERSION"), "starting");
         }
         DaemonEvent::Listening { address, pool } => info!(%address, pool, "listening"),
         DaemonEvent::Retargeted { address, pool } => info!(%address, pool, "listener has another pool"),
@@ -129,6 +129,7 @@ fn write_daemon(event: &DaemonEvent) {
             }
         }
         DaemonEvent::Reloaded { generation, steps } => info!(generation, steps, "reloaded"),
+        DaemonEvent::Unchanged { generation } => info!(generation, "the description has not changed"),
         DaemonEvent::ReloadRefused { problems } => {
             for problem in problems {
                 error!(problem, "reload refused; the old plan stays");

@@ -33,6 +33,8 @@ pub struct View {
     pub uptime: Duration,
     /// Whether it is stopping.
     pub draining: bool,
+    /// How long an established connection to a server that has vanished can hang.
+    pub established: Duration,
     /// What is wrong with the description that was refused last, unless one was taken since.
     pub reload_refused: Option<Vec<String>>,
     /// In the order of their addresses.

@@ -5,7 +5,7 @@
 
 use super::listeners::Opened;
 use super::part::{self, Digest, Part};
-use super::{Applied, Daemon, convert, driver, seed};
+use super::{Daemon, convert, driver, seed};
 use crate::admin::{self, Admin, Bound};
 use crate::events::DaemonEvent;
 use bowline_plan::{Listener, Step, diff};
@@ -57,6 +57,12 @@ impl Daemon {
             Why::Changed if digest == self.seen => return Ok(None),
             Why::Changed | Why::Asked => self.seen = digest,
         }
+        if digest == self.part.digest {
+            // What is in force already: also after a bad file in between.
+            self.reload_refused = None;
+            self.observer.daemon(DaemonEvent::Unchanged { generation: self.part.generation });
+            return Ok(None);
+        }
         // A large description takes longer to read than a probe may wait, so that it is read beside the runtime. The node
         // stays the one it is: host names and addresses may change under a daemon, its part must not.
         let mut options = self.options.clone();
@@ -95,8 +101,8 @@ impl Daemon {
         for step in &steps {
             self.change(step).await;
         }
-        let Applied { node: _, generation: _, plan, balancing: _ } = &mut self.part;
-        *plan = part.plan;
+        self.part.plan = part.plan;
+        self.part.digest = part.digest;
         Ok(steps.len())
     }
 

@@ -27,6 +27,8 @@ pub(super) fn measure(view: &View, show: Show<'_>) {
     show(DRAINING, Vec::new(), flag(view.draining));
     for pool in &view.pools {
         measure_pool(pool, show);
+        let labels = vec![pool.name.to_string(), "established".to_owned()];
+        show(FAILOVER, labels, Value::Real(view.established.as_secs_f64()));
     }
     for listener in &view.listeners {
         measure_listener(listener, show);

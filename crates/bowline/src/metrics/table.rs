@@ -92,7 +92,7 @@ metrics! {
     GENERATION: Gauge "plan_generation" [] "Counts the plans put in force since the start";
     DRAINING: Gauge "draining" [] "1 while the daemon is stopping and waits for open connections";
     FAILOVER: Gauge "failover_seconds" ["pool", "kind"]
-        "The longest time in which new connections can fail or wait after a failure of this kind, computed from the timers in force";
+        "How long clients can suffer from a failure at most, computed from the timers in force: new connections when a server is killed, unreachable, frozen or not ready; established ones when it has vanished";
     ENDPOINT_GRADE: Gauge "endpoint_grade" ["pool", "endpoint", "address", "grade"]
         "1 for the grade the endpoint has, 0 for the others";
     ENDPOINT_REASON: Gauge "endpoint_reason" ["pool", "endpoint", "address", "reason"]
