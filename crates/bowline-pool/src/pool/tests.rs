@@ -94,11 +94,14 @@ impl Bench {
     }
 }
 
-fn events(outputs: &[Output]) -> Vec<&Event> {
-    let event = |output| match output {
-        &Output::Event(ref event) => Some(event),
+fn event(output: &Output) -> Option<&Event> {
+    match output {
+        Output::Event(event) => Some(event),
         Output::Probe { .. } | Output::Forget { .. } | Output::Publish(_) => None,
-    };
+    }
+}
+
+fn events(outputs: &[Output]) -> Vec<&Event> {
     outputs.iter().filter_map(event).collect()
 }
 

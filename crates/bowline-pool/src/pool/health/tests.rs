@@ -77,6 +77,8 @@ fn describe(health: &Health) -> String {
     text
 }
 
+type Start = fn() -> Health;
+
 /// Rung 1: every grade, every kind of input, once and twice.
 #[test]
 fn table() {
@@ -111,7 +113,7 @@ fn table() {
         ("probe not HTTP", failed(ProbeFailure::NotHttp(text()))),
         ("probe failed locally", failed(ProbeFailure::Local(text()))),
     ];
-    let states: [(&str, fn() -> Health); 6] = [
+    let states: [(&str, Start); 6] = [
         ("not probed", Health::new),
         ("ready", ready),
         ("suspected", || {
