@@ -40,7 +40,7 @@ pub struct Kubernetes {
 }
 
 /// An address range.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Cidr {
     pub(crate) network: IpAddr,
     pub(crate) prefix: u8,

@@ -1,7 +1,7 @@
 //! The description file as it is written. These types are the format: serde fills them, the JSON Schema comes from them
 //! (the comments become its explanations), and through the schema so does every message about an unknown or misfit field.
 //!
-//! Everything is optional here, what the schema requires too: a description with holes is still looked through for
+//! Everything is optional here, also what the schema requires: a description with holes is still looked through for
 //! whatever else is wrong with it. Text that means something (addresses, durations, names) stays text; `validate` reads it.
 
 use std::collections::BTreeMap;
@@ -11,15 +11,18 @@ use serde::Deserialize;
 
 /// A cluster whose API servers bowline keeps reachable.
 #[derive(Deserialize, JsonSchema, Default, Debug)]
-#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct Description {
     /// Version of this format.
+    #[expect(dead_code, reason = "its type says all there is")]
     #[schemars(required)]
     pub(crate) api_version: Option<ApiVersion>,
     /// What is described.
+    #[expect(dead_code, reason = "its type says all there is")]
     #[schemars(required)]
     pub(crate) kind: Option<Kind>,
     /// About the description itself.
+    #[serde(default)]
     pub(crate) metadata: Metadata,
     /// The cluster.
     #[schemars(required)]
@@ -47,23 +50,32 @@ pub(crate) struct Metadata {
 
 /// The cluster.
 #[derive(Deserialize, JsonSchema, Default, Debug)]
-#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct Spec {
+    #[serde(default)]
     pub(crate) kubernetes: Kubernetes,
     /// Every machine; at least one has the role control-plane.
     #[schemars(required)]
     pub(crate) nodes: Option<Vec<Node>>,
+    #[serde(default)]
     pub(crate) api_server: ApiServer,
+    #[serde(default)]
     pub(crate) etcd: Etcd,
+    #[serde(default)]
     pub(crate) access: Access,
     /// Addresses that move between nodes.
-    #[serde(rename = "virtualIPs")]
+    #[serde(default, rename = "virtualIPs")]
     pub(crate) virtual_ips: Vec<VirtualIp>,
+    #[serde(default)]
     pub(crate) certificates: Certificates,
+    #[serde(default)]
     pub(crate) hosts: Hosts,
+    #[serde(default)]
     pub(crate) balancing: Balancing,
     /// Ports that lead to every worker.
+    #[serde(default)]
     pub(crate) ingress: Vec<Ingress>,
+    #[serde(default)]
     pub(crate) admin: Admin,
 }
 
@@ -82,7 +94,7 @@ pub(crate) struct Kubernetes {
 
 /// A machine.
 #[derive(Deserialize, JsonSchema, Default, Debug)]
-#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct Node {
     /// A DNS name, best the host name.
     #[schemars(required)]
@@ -90,6 +102,7 @@ pub(crate) struct Node {
     /// What it is there for. Default: worker.
     pub(crate) roles: Option<Vec<Role>>,
     /// Its IP addresses; optional where nobody connects to the node.
+    #[serde(default)]
     pub(crate) addresses: Vec<String>,
     /// Where the others reach it. Default: the first of its addresses.
     pub(crate) access_address: Option<String>,
@@ -196,7 +209,7 @@ pub(crate) enum Mode {
 
 /// An address that moves between nodes.
 #[derive(Deserialize, JsonSchema, Default, Debug)]
-#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct VirtualIp {
     /// What the rest of the description calls it.
     #[schemars(required)]
@@ -204,6 +217,7 @@ pub(crate) struct VirtualIp {
     /// The address.
     pub(crate) address: Option<String>,
     /// Several addresses of one family.
+    #[serde(default)]
     pub(crate) addresses: Vec<String>,
     /// Where it may be: a role, or a list of node names. Default: control-plane.
     pub(crate) on: Option<Placement>,
@@ -213,6 +227,7 @@ pub(crate) struct VirtualIp {
     /// Between two adverts. Default: 100ms; version 2 knows whole seconds alone: 1s.
     pub(crate) interval: Option<DurationText>,
     /// Whether a better node takes over from a good one. Default: false.
+    #[serde(default)]
     pub(crate) preempt: bool,
     /// How long it waits first. Default: 0s.
     pub(crate) preempt_delay: Option<DurationText>,
@@ -225,8 +240,10 @@ pub(crate) struct VirtualIp {
     pub(crate) group: Option<String>,
     /// By node name; 255 is the owner. Default: 254, 250, 246 and so on.
     #[schemars(extend("additionalProperties" = {"type": "integer", "minimum": 1, "maximum": 255}))]
+    #[serde(default)]
     pub(crate) priorities: BTreeMap<String, u8>,
     /// Whether adverts go to each peer instead of the multicast group. Default: false.
+    #[serde(default)]
     pub(crate) unicast: bool,
     /// Whose adverts are accepted. Default: planned.
     pub(crate) peers: Option<Peers>,
@@ -239,7 +256,7 @@ pub(crate) struct VirtualIp {
     /// Whether connections are balanced, or handed to the holder's own API server. Default: true.
     pub(crate) balance: Option<bool>,
     /// Whether it uses the virtual router's own hardware address. Default: false.
-    #[serde(rename = "virtualMAC")]
+    #[serde(default, rename = "virtualMAC")]
     pub(crate) virtual_mac: bool,
 }
 
@@ -385,7 +402,7 @@ pub(crate) struct KeepAlive {
 
 /// A port that leads to every worker.
 #[derive(Deserialize, JsonSchema, Default, Debug)]
-#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct Ingress {
     /// What messages and metrics call it.
     #[schemars(required)]

@@ -142,3 +142,6 @@ impl fmt::Display for List<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

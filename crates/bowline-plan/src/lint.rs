@@ -312,7 +312,7 @@ impl Lint<'_> {
     }
 
     fn no_effect_yet(&mut self) {
-        for path in unserved::without_effect() {
+        for path in unserved::without_effect(self.cluster) {
             if self.cluster.source.has(&path) {
                 self.add(
                     Code::NoEffectYet,

@@ -56,9 +56,44 @@ fn tidy(mut schema: Value) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
+    /// Whether some part of the schema is accepted by `is_match`.
+    fn any(schema: &Value, is_match: &dyn Fn(&Value) -> bool) -> bool {
+        let inner: Vec<&Value> = match schema {
+            Value::Object(fields) => fields.values().collect(),
+            Value::Array(items) => items.iter().collect(),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Vec::new(),
+        };
+        is_match(schema) || inner.into_iter().any(|value| any(value, is_match))
+    }
+
     #[test]
-    fn show() {
-        println!("{}", serde_json::to_string_pretty(&super::inlined()).unwrap());
-        println!("{}", serde_json::to_string_pretty(&super::json_schema()).unwrap());
+    fn no_field_may_be_null() {
+        let names_null = |value: &Value| value.is_null() || value == "null";
+        assert!(!any(&json_schema(), &names_null));
+    }
+
+    #[test]
+    fn every_field_of_every_mapping_is_explained() {
+        let schema = json_schema();
+        let mappings: Vec<&Value> = schema["$defs"].as_object().unwrap().values().chain([&schema]).collect();
+        let mut fields = 0;
+        for (name, field) in mappings.iter().filter_map(|part| part["properties"].as_object()).flatten() {
+            let text = field["description"].as_str();
+            let reference =
+                field["$ref"].as_str().and_then(|path| schema.pointer(path.trim_start_matches('#')));
+            let explained = text.or(reference.and_then(|part| part["description"].as_str()));
+            assert!(explained.is_some(), "{name} has no comment");
+            fields += 1;
+        }
+        assert!(fields > 80, "only {fields} fields found");
+    }
+
+    #[test]
+    fn mappings_are_closed() {
+        let is_open =
+            |value: &Value| value.get("properties").is_some() && value["additionalProperties"] != false;
+        assert!(!any(&json_schema(), &is_open));
     }
 }

@@ -71,6 +71,10 @@ impl<'a> Findings<'a> {
         self.problems.is_empty()
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.problems.len()
+    }
+
     /// Adds what `say` returns: message and remedy.
     fn add(&mut self, at: Position, path: &Path, say: impl FnOnce() -> (String, String)) {
         let (line, column) = (Some(at.line), Some(at.column));
@@ -123,8 +127,11 @@ impl<'a> Findings<'a> {
     }
 }
 
-/// A value to repeat in a message: on one line, printable, not too long.
+/// A value to repeat in a message: on one line, printable, not too long, not invisible.
 pub(crate) fn excerpt(text: &str) -> String {
+    if text.is_empty() {
+        return "\"\"".to_owned();
+    }
     let mut shown: String = text.chars().take(EXCERPT).flat_map(char::escape_debug).collect();
     if text.chars().nth(EXCERPT).is_some() {
         shown.push_str("...");

@@ -100,3 +100,6 @@ impl NodePlan {
         self.listeners.retain(|listener| (listener.address, listener.port) != (address, port));
     }
 }
+
+#[cfg(test)]
+mod tests;

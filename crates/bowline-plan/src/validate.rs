@@ -9,10 +9,11 @@ use core::fmt::Display;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::num::NonZeroU16;
 use core::time::Duration;
+use std::collections::BTreeSet;
 
 use crate::cluster::{AdminListen, ApiServer, Cidr, Cluster, Etcd, Ingress, Kubernetes};
 use crate::description::{self as raw, Description, DurationText};
-use crate::source::{Findings, Path, Source};
+use crate::source::{Findings, Path, Source, excerpt};
 
 mod access;
 mod balancing;
@@ -121,16 +122,18 @@ impl Checker<'_, '_> {
         self.read(path, text::unicast_address(address))
     }
 
-    /// Reads a list of texts; what cannot be read is reported and left out.
-    fn list<T>(
+    /// Reads a list of texts. What cannot be read or is there twice is reported and left out.
+    fn list<T: Ord + Clone + Display>(
         &mut self,
         path: &Path,
         items: &[String],
         read: impl Fn(&str) -> Result<T, Unreadable>,
     ) -> Vec<T> {
         let mut values = Vec::with_capacity(items.len());
+        let mut seen = BTreeSet::new();
         for (index, item) in items.iter().enumerate() {
             match read(item) {
+                Ok(value) if !seen.insert(value.clone()) => self.given_twice(&path.index(index), &value),
                 Ok(value) => values.push(value),
                 Err(unreadable) => self.problem(&path.index(index), unreadable.message, unreadable.remedy),
             }
@@ -139,17 +142,17 @@ impl Checker<'_, '_> {
     }
 
     /// Reports every item that is in the list before.
-    fn refuse_twice<T: Ord + Display>(&mut self, path: &Path, items: &[T]) {
-        let mut seen = std::collections::BTreeSet::new();
+    fn refuse_twice(&mut self, path: &Path, items: &[String]) {
+        let mut seen = BTreeSet::new();
         for (index, item) in items.iter().enumerate() {
             if !seen.insert(item) {
-                self.problem(
-                    &path.index(index),
-                    format!("{item} is in the list twice"),
-                    "remove one of the two",
-                );
+                self.given_twice(&path.index(index), &excerpt(item));
             }
         }
+    }
+
+    fn given_twice(&mut self, path: &Path, item: &dyn Display) {
+        self.problem(path, format!("{item} is in the list twice"), "remove one of the two");
     }
 
     /// A duration within bounds, both included.
@@ -165,6 +168,7 @@ impl Checker<'_, '_> {
         if duration < min || duration > max {
             let message = format!("{given} is not within {} and {}", text::Shown(min), text::Shown(max));
             self.problem(path, message, format!("the default is {}", text::Shown(default)));
+            return default;
         }
         duration
     }
@@ -178,14 +182,12 @@ impl Checker<'_, '_> {
             None => vec![SERVICE_CIDR],
             Some(given) => {
                 let cidrs = self.list(&at, &given, text::cidr);
-                let families: Vec<bool> = cidrs.iter().map(|cidr| cidr.network.is_ipv4()).collect();
-                if given.is_empty() || given.len() > 2 || matches!(families.as_slice(), [a, b] if a == b) {
-                    let remedy = "give one range, or one of each family";
-                    self.problem(
-                        &at,
-                        format!("{} ranges of {}", given.len(), "which bowline can use one or two"),
-                        remedy,
-                    );
+                let is_same_family =
+                    matches!(cidrs.as_slice(), [a, b] if a.network.is_ipv4() == b.network.is_ipv4());
+                if given.is_empty() || given.len() > 2 || is_same_family {
+                    let family = if is_same_family { " of one family" } else { "" };
+                    let message = format!("{} service ranges{family}", given.len());
+                    self.problem(&at, message, "give one range, or one of each family");
                 }
                 cidrs
             }

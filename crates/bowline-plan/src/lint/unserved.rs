@@ -12,8 +12,10 @@ pub fn unserved(cluster: &Cluster) -> Vec<Problem> {
         let message = format!("{what} cannot be served by this version yet");
         problems.push(cluster.source.problem(path, message, remedy.to_owned()));
     };
+    let mut is_named = false;
     for (name, access) in [("internal", cluster.internal()), ("external", cluster.external())] {
         if access.mode_given && matches!(access.mode, Mode::VirtualIp(_)) {
+            is_named = true;
             add(
                 &side(name).key("mode"),
                 "mode virtual-ip",
@@ -21,12 +23,10 @@ pub fn unserved(cluster: &Cluster) -> Vec<Problem> {
             );
         }
     }
-    if !cluster.virtual_ips().is_empty() {
-        add(
-            &spec().key("virtualIPs"),
-            "virtual-ip: a virtual IP",
-            "remove it, or keep it elsewhere as mode external",
-        );
+    // Virtual IPs are the default way in from outside, so there may be no mode to name.
+    if !is_named && !cluster.virtual_ips().is_empty() {
+        let remedy = "remove it, or keep it with another program and use mode external";
+        add(&spec().key("virtualIPs"), "a virtual IP (virtual-ip)", remedy);
     }
     if cluster.etcd().gateway {
         add(&spec().key("etcd").key("gateway"), "etcd.gateway", "set it to false");
@@ -41,11 +41,15 @@ pub fn unserved(cluster: &Cluster) -> Vec<Problem> {
     problems
 }
 
-/// Settings that do no harm when nothing acts on them.
-pub(super) fn without_effect() -> Vec<Path> {
+/// Settings that do no harm when nothing acts on them: those that the description may have.
+pub(super) fn without_effect(cluster: &Cluster) -> Vec<Path> {
     let balancing = ["connectTime", "drainTimeout", "freezeAfter", "slowStart", "shedRate", "cutRate"];
     let mut paths: Vec<Path> = balancing.iter().map(|field| spec().key("balancing").key(field)).collect();
-    paths.push(spec().key("hosts").key("manage"));
-    paths.push(spec().key("etcd").key("multiaccess"));
+    if cluster.manage_hosts() {
+        paths.push(spec().key("hosts").key("manage"));
+    }
+    if cluster.etcd().multiaccess {
+        paths.push(spec().key("etcd").key("multiaccess"));
+    }
     paths
 }

@@ -114,17 +114,28 @@ fn misfit(tree: &Tree, shape: &Shape, path: &Path, findings: &mut Findings<'_>) 
         let found = match &tree.value {
             Value::Null => "nothing".to_owned(),
             Value::Plain(text) => excerpt(text),
+            Value::Quoted(text) if text.is_empty() => "an empty text".to_owned(),
             Value::Quoted(text) => format!("the text \"{}\"", excerpt(text)),
             Value::Sequence(_) => "a list".to_owned(),
-            Value::Mapping(_) => "fields".to_owned(),
+            Value::Mapping(_) => "a mapping".to_owned(),
         };
         let is_scalar = matches!(tree.value, Value::Plain(_) | Value::Quoted(_));
-        let remedy = if is_scalar && matches!(shape, Shape::List(_)) {
-            format!("write [{found}]")
-        } else {
-            shape.remedy()
-        };
-        (format!("{found} is not {}", shape.expected()), remedy)
+        let is_number = matches!(&tree.value, Value::Plain(text) if text.parse::<i128>().is_ok());
+        match (shape, &tree.value) {
+            (Shape::Integer { .. }, Value::Plain(_)) if is_number => {
+                (format!("{found} is out of range"), shape.remedy())
+            }
+            (Shape::Integer { .. }, Value::Plain(_)) => {
+                (format!("{found} is not a whole number"), shape.remedy())
+            }
+            (Shape::Integer { .. } | Shape::Bool, Value::Quoted(_)) => {
+                (format!("{found} is not {}", shape.kind()), format!("{}, without quotes", shape.remedy()))
+            }
+            (Shape::List(_), _) if is_scalar => {
+                (format!("{found} is not a list"), format!("write [{found}]"))
+            }
+            _ => (format!("{found} is not {}", shape.kind()), shape.remedy()),
+        }
     });
     None
 }

@@ -75,7 +75,7 @@ impl Shape {
     /// What to say one expects.
     pub(super) fn expected(&self) -> String {
         match self {
-            Self::Fields { .. } | Self::Map(_) => "fields".to_owned(),
+            Self::Fields { .. } | Self::Map(_) => "a mapping".to_owned(),
             Self::List(_) => "a list".to_owned(),
             Self::Text => "a text".to_owned(),
             Self::Word(words) => match words.as_slice() {
@@ -85,6 +85,16 @@ impl Shape {
             Self::Integer { min, max } => format!("a whole number from {min} to {max}"),
             Self::Bool => "true or false".to_owned(),
             Self::ScalarOrList(scalar, _) => format!("{} or a list", scalar.expected()),
+        }
+    }
+
+    /// The same in short, to say what a value is not.
+    pub(super) fn kind(&self) -> String {
+        match self {
+            Self::Integer { .. } => "a whole number".to_owned(),
+            Self::Word(_) => "a word".to_owned(),
+            Self::ScalarOrList(scalar, _) => format!("{} or a list", scalar.kind()),
+            Self::Fields { .. } | Self::Map(_) | Self::List(_) | Self::Text | Self::Bool => self.expected(),
         }
     }
 

@@ -39,24 +39,33 @@ pub(super) struct Parsed {
 ///
 /// # Errors
 /// The fault that made it impossible to go on.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the parser's errors may grow, and are not ours")]
 pub(super) fn parse(text: &str) -> Result<Parsed, Fault> {
     let mut options = granit_parser::Options::default();
     options.set_emit_comments(false);
-    options.block_nesting_limit = NESTING_LIMIT;
-    options.flow_nesting_limit = NESTING_LIMIT;
+    // Twice, so that it is the builder that stops and says where.
+    options.block_nesting_limit = 2 * NESTING_LIMIT;
+    options.flow_nesting_limit = 2 * NESTING_LIMIT;
     let mut builder = Builder::default();
     for event in Parser::new_from_str_with_options(text, options) {
         match event {
             Ok((event, span)) => builder.handle(event, span)?,
             Err(error) => {
                 let at = position(error.marker());
-                return Err(builder.fault(at, format!("not YAML: {}", error.info()), SYNTAX_REMEDY));
+                let (message, remedy) = match error.kind() {
+                    granit_parser::ErrorKind::RecursionLimitExceeded => TOO_DEEP,
+                    granit_parser::ErrorKind::UnknownAnchor => UNKNOWN_ANCHOR,
+                    _ => return Err(builder.fault(at, format!("not YAML: {}", error.info()), SYNTAX_REMEDY)),
+                };
+                return Err(builder.fault(at, message.to_owned(), remedy));
             }
         }
     }
     Ok(Parsed { root: builder.root, faults: builder.faults })
 }
 
+const TOO_DEEP: (&str, &str) = ("nested more than 32 deep", "flatten it; a description nests 6 deep");
+const UNKNOWN_ANCHOR: (&str, &str) = ("an alias to an anchor that is not before it", "write the value out");
 const SYNTAX_REMEDY: &str =
     "check indentation, quotes and brackets here and on the line before; is the file complete?";
 
@@ -66,7 +75,10 @@ struct Builder {
     open: Vec<Open>,
     root: Option<Tree>,
     documents: usize,
+    /// In the tree so far.
     values: usize,
+    /// In the copies kept for aliases.
+    kept: usize,
     /// By the parser's number of the anchor: the tree, and how many values it has.
     anchors: BTreeMap<usize, (Tree, usize)>,
     faults: Vec<Fault>,
@@ -144,8 +156,8 @@ impl Builder {
     ) -> Result<(), Fault> {
         self.refuse_tag(tag, at);
         if self.open.len() >= NESTING_LIMIT {
-            let message = format!("nested more than {NESTING_LIMIT} deep");
-            return Err(self.fault(at, message, "flatten it; a description nests 6 deep"));
+            let (message, remedy) = TOO_DEEP;
+            return Err(self.fault(at, message.to_owned(), remedy));
         }
         if let Some(Open { collection: Collection::Mapping { key: None, .. }, .. }) = self.open.last() {
             let remedy = "use plain words as keys";
@@ -182,7 +194,8 @@ impl Builder {
     /// Puts a complete value where it belongs.
     fn finish(&mut self, tree: Tree, anchor: usize, size: usize) -> Result<(), Fault> {
         if anchor != 0 {
-            self.count(size, tree.at)?;
+            self.kept = self.kept.saturating_add(size);
+            self.count(0, tree.at)?;
             self.anchors.insert(anchor, (tree.clone(), size));
         }
         let at = tree.at;
@@ -213,7 +226,7 @@ impl Builder {
 
     fn count(&mut self, values: usize, at: Position) -> Result<(), Fault> {
         self.values = self.values.saturating_add(values);
-        if self.values <= VALUES_LIMIT {
+        if self.values.saturating_add(self.kept) <= VALUES_LIMIT {
             return Ok(());
         }
         let message = format!("more than {VALUES_LIMIT} values, aliases counted as often as they are used");

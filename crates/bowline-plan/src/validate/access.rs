@@ -50,7 +50,6 @@ impl Checker<'_, '_> {
         api_server_port: NonZeroU16,
     ) -> Access {
         let names = self.list(&at.key("names"), &given.names, text::dns_name);
-        self.refuse_twice(&at.key("names"), &names);
         if given.names.len() > NAMES_LIMIT {
             self.problem(&at.key("names"), "too many names", format!("at most {NAMES_LIMIT} are possible"));
         }
@@ -145,7 +144,6 @@ impl Checker<'_, '_> {
             hosts.extend(self.read(&at.key("address"), read));
         }
         hosts.extend(self.list(&at.key("addresses"), &given.addresses, text::host));
-        self.refuse_twice(&at.key("addresses"), &hosts);
         if self.is_whole && given.address.is_none() && given.addresses.is_empty() {
             let remedy = "give the `address:` of the balancer, and its `port:` when it is another than the API servers'";
             self.problem(&at.key("address"), "mode external, but no address", remedy);

@@ -45,9 +45,7 @@ impl Checker<'_, '_> {
                 "give it a role, or remove the line: worker",
             );
         }
-        let addresses_at = at.key("addresses");
-        let addresses = self.list(&addresses_at, &given.addresses, text::unicast_address);
-        self.refuse_twice(&addresses_at, &addresses);
+        let addresses = self.list(&at.key("addresses"), &given.addresses, text::unicast_address);
         let one = |checker: &mut Self, field: &str, given: &Option<String>| {
             given.as_ref().and_then(|given| checker.address(&at.key(field), given))
         };

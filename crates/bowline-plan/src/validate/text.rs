@@ -231,8 +231,11 @@ pub(super) struct Shown(pub(super) Duration);
 impl fmt::Display for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let milliseconds = self.0.as_millis();
+        if milliseconds == 0 {
+            return f.write_str("0s");
+        }
         let units = [("h", 3_600_000), ("m", 60_000), ("s", 1_000)];
-        match units.into_iter().find(|(_, factor)| milliseconds > 0 && milliseconds.is_multiple_of(*factor)) {
+        match units.into_iter().find(|(_, factor)| milliseconds.is_multiple_of(*factor)) {
             Some((unit, factor)) => write!(f, "{}{unit}", milliseconds / factor),
             None => write!(f, "{milliseconds}ms"),
         }

@@ -106,7 +106,6 @@ impl Checker<'_, '_> {
         }
         let list_at = at.key("addresses");
         addresses.extend(self.list(&list_at, &given.addresses, text::any_unicast_address));
-        self.refuse_twice(&list_at, &addresses);
         let v6 = addresses.iter().filter(|address| address.is_ipv6()).count();
         if v6 != 0 && v6 != addresses.len() {
             let remedy = "describe one virtual IP for each family, with the same `group`";

@@ -1,0 +1,95 @@
+//! Planner cases: each folder of `cases/` holds a `cluster.yaml` and what follows from it, which is `problems.txt` when
+//! it is not a valid description, and otherwise `plan.json` and `findings.txt`.
+//!
+//! `BLESS=1 cargo test -p bowline-plan --test cases` rewrites what follows; review it as a diff.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::{env, fs};
+
+use bowline_plan::{Cluster, lint, load, plan, spof, unserved};
+
+/// What a case can lead to; a file that is not produced must not be there.
+const OUTPUTS: [&str; 3] = ["plan.json", "findings.txt", "problems.txt"];
+
+#[test]
+fn every_case_is_as_blessed() {
+    let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
+    let mut names: Vec<_> = fs::read_dir(&cases).unwrap().map(|entry| entry.unwrap().path()).collect();
+    names.sort();
+    assert!(names.len() >= 40, "only {} cases found in {}", names.len(), cases.display());
+    let is_blessing = env::var_os("BLESS").is_some();
+    let mut different = Vec::new();
+    for case in &names {
+        let produced = run(&fs::read(case.join("cluster.yaml")).unwrap());
+        for output in OUTPUTS {
+            let path = case.join(output);
+            let now = produced.iter().find(|(name, _)| *name == output).map(|(_, text)| text.as_str());
+            let blessed = fs::read_to_string(&path).ok();
+            if now == blessed.as_deref() {
+                continue;
+            }
+            match (is_blessing, now) {
+                (true, Some(text)) => fs::write(&path, text).unwrap(),
+                (true, None) => fs::remove_file(&path).unwrap(),
+                (false, _) => different.push(format!(
+                    "--- {}\nblessed:\n{}\nnow:\n{}",
+                    path.display(),
+                    blessed.unwrap_or_else(|| "(no such file)\n".to_owned()),
+                    now.unwrap_or("(nothing)\n")
+                )),
+            }
+        }
+    }
+    assert!(different.is_empty(), "{}\nBLESS=1 accepts what is new", different.join("\n"));
+}
+
+fn run(bytes: &[u8]) -> Vec<(&'static str, String)> {
+    match load("cluster.yaml", bytes) {
+        Ok(cluster) => vec![
+            ("plan.json", serde_json::to_string_pretty(&plan(&cluster, 1)).unwrap() + "\n"),
+            ("findings.txt", findings(&cluster)),
+        ],
+        Err(problems) => {
+            let lines: Vec<String> = problems.iter().map(|problem| format!("{problem}\n")).collect();
+            vec![("problems.txt", lines.concat())]
+        }
+    }
+}
+
+/// Findings, then the table of single failures, then what `run` refuses.
+fn findings(cluster: &Cluster) -> String {
+    let plan = plan(cluster, 1);
+    let mut text = String::new();
+    for finding in lint(cluster, &plan) {
+        let line = finding.line.map(|line| line.to_string()).unwrap_or_default();
+        let severity = serde_json::to_value(finding.severity).unwrap();
+        writeln!(
+            text,
+            "{} {} {}:{line}: {}: {}; {}",
+            severity.as_str().unwrap(),
+            finding.code,
+            finding.file,
+            finding.path,
+            finding.message,
+            finding.remedy
+        )
+        .unwrap();
+    }
+    for row in spof(cluster, &plan) {
+        let seconds = row.seconds.map_or("until repaired".to_owned(), |seconds| format!("{seconds} s"));
+        let lost = serde_json::to_value(row.lost).unwrap();
+        writeln!(
+            text,
+            "spof: {} | {} | {} | {seconds}",
+            row.failure,
+            row.clients.join(", "),
+            lost.as_str().unwrap()
+        )
+        .unwrap();
+    }
+    for problem in unserved(cluster) {
+        writeln!(text, "unserved: {problem}").unwrap();
+    }
+    text
+}
