@@ -99,7 +99,12 @@ impl Authority {
     ///
     /// # Errors
     /// When the key or signature cannot be made.
-    pub fn member(&self, common_name: &str, group: &str, validity: Validity) -> Result<Identity, rcgen::Error> {
+    pub fn member(
+        &self,
+        common_name: &str,
+        group: &str,
+        validity: Validity,
+    ) -> Result<Identity, rcgen::Error> {
         let mut params = parameters(common_name, validity);
         params.distinguished_name.push(DnType::OrganizationName, group);
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];

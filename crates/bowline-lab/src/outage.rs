@@ -123,9 +123,19 @@ pub struct Client {
     thread: Option<JoinHandle<anyhow::Result<Run>>>,
 }
 
+/// What a client has seen so far.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Requests whose fate is known.
+    pub requests: u32,
+    /// Those of them that failed.
+    pub failed: u32,
+}
+
 /// How far the client has got.
 #[derive(Debug, Default, Clone, Copy)]
 struct Warmth {
+    progress: Progress,
     good_in_a_row: usize,
     long_open: usize,
     long_wanted: usize,
@@ -153,6 +163,11 @@ impl Client {
     pub fn is_warm(&self) -> bool {
         let warmth = *self.warmth.lock().unwrap_or_else(PoisonError::into_inner);
         warmth.good_in_a_row >= figures::GOOD_IN_A_ROW && warmth.long_open >= warmth.long_wanted
+    }
+
+    /// What it has seen so far.
+    pub fn progress(&self) -> Progress {
+        self.warmth.lock().unwrap_or_else(PoisonError::into_inner).progress
     }
 
     /// Waits until the client [is warm](Self::is_warm); false when it is not within `limit`.
@@ -324,7 +339,11 @@ async fn ask(prepared: Rc<Prepared>, record: Rc<Record>, lag: Duration) {
         Err(failure) => (Err(failure), None),
     };
     let sample = Sample { start, took, outcome };
-    record.warm(|warmth| warmth.good_in_a_row = if sample.is_good() { warmth.good_in_a_row + 1 } else { 0 });
+    record.warm(|warmth| {
+        warmth.good_in_a_row = if sample.is_good() { warmth.good_in_a_row + 1 } else { 0 };
+        warmth.progress.requests += 1;
+        warmth.progress.failed += u32::from(sample.outcome.is_err());
+    });
     record.samples.borrow_mut().push((sample, lag));
     *record.in_flight.borrow_mut() -= 1;
     record.idle.notify_one();

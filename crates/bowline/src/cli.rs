@@ -7,6 +7,7 @@ mod status;
 
 use crate::admin;
 use crate::daemon;
+use crate::demo;
 use crate::failure::Failure;
 use crate::logs::{self, LogFormat};
 use crate::output::{Format, complain};
@@ -36,6 +37,8 @@ enum Command {
     Plan(plan::PlanArgs),
     /// Print what the daemon on this machine is doing
     Status(status::StatusArgs),
+    /// Show the whole thing on this machine: stand-in API servers fail in turn, and what a client sees of it
+    Demo(demo::Args),
     /// Be a stand-in API server, for `demo` and tests
     #[command(hide = true, disable_help_flag = true)]
     StandIn {
@@ -106,6 +109,7 @@ fn dispatch(command: &Command) -> Result<(), Failure> {
         Command::Check(args) => check::check(args),
         Command::Plan(args) => plan::plan(args),
         Command::Status(args) => status::status(args),
+        Command::Demo(args) => demo::run(args),
         Command::StandIn { options } => Ok(bowline_lab::standin::run(options.iter().cloned())?),
         Command::Generate(args) => generate::generate(args),
     }

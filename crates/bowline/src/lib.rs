@@ -10,6 +10,7 @@ pub mod admin;
 pub mod cli;
 pub mod client;
 pub mod daemon;
+pub mod demo;
 pub mod documents;
 pub mod events;
 pub mod failover;

@@ -1,5 +1,6 @@
 //! `bowline generate`: the files under docs/ that follow from the code.
 
+use crate::demo::Demo;
 use crate::documents::{Check, PlanDiff, PlanDocument, Status};
 use crate::failure::Failure;
 use crate::metrics;
@@ -27,7 +28,8 @@ fn write(directory: &Path) -> anyhow::Result<()> {
     write_json(directory, "json/status.schema.json", &schema_for!(Status))?;
     write_json(directory, "json/check.schema.json", &schema_for!(Check))?;
     write_json(directory, "json/plan.schema.json", &schema_for!(PlanDocument))?;
-    write_json(directory, "json/plan-diff.schema.json", &schema_for!(PlanDiff))
+    write_json(directory, "json/plan-diff.schema.json", &schema_for!(PlanDiff))?;
+    write_json(directory, "json/demo.schema.json", &schema_for!(Demo))
 }
 
 fn write_json(directory: &Path, name: &str, document: &impl Serialize) -> anyhow::Result<()> {

@@ -1,0 +1,85 @@
+//! `bowline demo`: the whole thing on this machine. Three stand-in API servers and a balancer, all processes of this very binary;
+//! then one fault after the other, and what a client saw of each.
+//!
+//! It needs no privileges. As root it moves into a network namespace of its own, where a server's link can be cut.
+
+mod balancer;
+mod document;
+mod interrupt;
+mod progress;
+mod stage;
+
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use bowline_lab::fleet::{Cut, Fault};
+use bowline_sys::netns::Namespace;
+
+use crate::failure::Failure;
+use crate::output::{Format, print, print_json};
+
+pub use document::{Demo, LongConnections, Observation};
+use interrupt::Interrupt;
+use progress::Progress;
+use stage::Stage;
+
+/// What `bowline demo` can be told.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// Only this fault, instead of all: killed, frozen, not-ready, unreachable, graceful-stop, all-down
+    #[arg(long, value_name = "NAME")]
+    fault: Option<Fault>,
+    /// What to print: text for people, json for programs
+    #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
+    output: Format,
+}
+
+/// Shows what `args` ask for. To be called before any other thread exists: as root the process changes its network namespace.
+///
+/// # Errors
+///
+/// The demonstration could not be run, or was interrupted. Figures are never an error, whatever they are.
+pub fn run(args: &Args) -> Result<(), Failure> {
+    let cut = move_out()?;
+    let document = demonstrate(args, cut)?;
+    match args.output {
+        Format::Text => print(&document.text())?,
+        Format::Json => print_json(&document)?,
+    }
+    Ok(())
+}
+
+/// Moves into a namespace of its own where that is allowed, and says what can be cut there.
+fn move_out() -> anyhow::Result<Cut> {
+    match Namespace::create() {
+        Ok(namespace) => {
+            namespace.enter().context("entering the own network namespace")?;
+            Ok(Cut::Link)
+        }
+        // Not root, or root without its powers in a container; a kernel without namespaces says EINVAL.
+        Err(_) => Ok(Cut::Queue),
+    }
+}
+
+fn demonstrate(args: &Args, cut: Cut) -> anyhow::Result<Demo> {
+    let started = Instant::now();
+    let interrupt = Interrupt::install()?;
+    let mut progress = Progress::new();
+    progress.say("starting three stand-in API servers and the balancer");
+    let mut stage = Stage::set(cut, &interrupt)?;
+    progress.say(&format!("serving on https://{}, status on http://{}", stage.address(), stage.admin()));
+    let faults = args.fault.map_or(Fault::ALL.to_vec(), |fault| vec![fault]);
+    let mut observations = Vec::new();
+    for (index, fault) in faults.iter().enumerate() {
+        progress.begin(index + 1, faults.len());
+        observations.push(stage.show(*fault, index, &mut progress)?);
+    }
+    progress.clear();
+    Ok(Demo::new(cut, observations, started.elapsed()))
+}
+
+/// `duration` as people read it: `350ms`, `1.25s`.
+fn human(duration: Duration) -> String {
+    let milliseconds = duration.as_millis();
+    if milliseconds < 1000 { format!("{milliseconds}ms") } else { format!("{:.2}s", duration.as_secs_f64()) }
+}
