@@ -86,6 +86,15 @@ impl FromStr for Fault {
     }
 }
 
+/// When a fault happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Injected {
+    /// Before this nothing was wrong.
+    pub began: Instant,
+    /// From here on it is in effect altogether: a process that is killed takes some milliseconds to be gone.
+    pub complete: Instant,
+}
+
 /// How clients reach the servers, and with that how a server becomes unreachable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cut {
@@ -159,13 +168,14 @@ impl Fleet {
         self.cut
     }
 
-    /// Lets `fault` happen to the server at `index` (for [`Fault::AllDown`] to all). The moment returned is when it was in effect.
+    /// Lets `fault` happen to the server at `index` (for [`Fault::AllDown`] to all).
     ///
     /// # Errors
     /// When there is no such server, or it does not do as told.
-    pub fn inject(&mut self, fault: Fault, index: usize) -> anyhow::Result<Instant> {
+    pub fn inject(&mut self, fault: Fault, index: usize) -> anyhow::Result<Injected> {
         let cut = self.cut;
         let member = self.member(index)?;
+        let began = Instant::now();
         match fault {
             Fault::Killed => member.kill()?,
             Fault::Frozen => member.freeze()?,
@@ -177,7 +187,7 @@ impl Fleet {
             Fault::GracefulStop => member.terminate()?,
             Fault::AllDown => self.members.iter_mut().try_for_each(Member::kill)?,
         }
-        Ok(Instant::now())
+        Ok(Injected { began, complete: Instant::now() })
     }
 
     /// Takes `fault` back. The moment returned is when it was gone; for all down, when the first server listened again.

@@ -133,8 +133,9 @@ pub struct Progress {
 }
 
 /// How far the client has got.
-#[derive(Debug, Default, Clone, Copy)]
+#[derive(Debug, Default)]
 struct Warmth {
+    answered_by: Counts,
     progress: Progress,
     good_in_a_row: usize,
     long_open: usize,
@@ -161,13 +162,19 @@ impl Client {
 
     /// Whether every long connection has received something and the last 25 requests were good: what must hold before a fault.
     pub fn is_warm(&self) -> bool {
-        let warmth = *self.warmth.lock().unwrap_or_else(PoisonError::into_inner);
+        let warmth = self.warmth.lock().unwrap_or_else(PoisonError::into_inner);
         warmth.good_in_a_row >= figures::GOOD_IN_A_ROW && warmth.long_open >= warmth.long_wanted
     }
 
     /// What it has seen so far.
     pub fn progress(&self) -> Progress {
         self.warmth.lock().unwrap_or_else(PoisonError::into_inner).progress
+    }
+
+    /// The name of the server that answered most requests so far, none before the first answer.
+    pub fn most_used_server(&self) -> Option<String> {
+        let warmth = self.warmth.lock().unwrap_or_else(PoisonError::into_inner);
+        warmth.answered_by.iter().max_by_key(|(_, requests)| **requests).map(|(server, _)| server.clone())
     }
 
     /// Waits until the client [is warm](Self::is_warm); false when it is not within `limit`.
@@ -240,16 +247,18 @@ pub struct Lag {
 }
 
 impl Run {
-    /// The figures from `fault` until the end of the observation.
-    pub fn report(&self, fault: Instant) -> Report {
-        let from = fault.saturating_duration_since(self.epoch);
+    /// The figures of a fault from the moment when it was `complete` until the end of the observation. Connections count as lost by
+    /// it from when it `began`: a process that is killed ends some of them before all of it is gone.
+    pub fn report(&self, began: Instant, complete: Instant) -> Report {
+        let since_epoch = |moment: Instant| moment.saturating_duration_since(self.epoch);
+        let (began, from) = (since_epoch(began), since_epoch(complete));
         let late = self.samples.iter().zip(&self.lags).filter(|(sample, _)| sample.start >= from);
         let mut lags: Vec<Duration> = late.map(|(_, lag)| *lag).collect();
         lags.sort_unstable();
         Report {
-            figures: figures(&self.samples, from, self.end),
-            talking: Fates::of(&self.talking, from, self.end),
-            silent: Fates::of(&self.silent, from, self.end),
+            figures: figures(&self.samples, began, from, self.end),
+            talking: Fates::of(&self.talking, began, self.end),
+            silent: Fates::of(&self.silent, began, self.end),
             lag: Lag {
                 worst: lags.last().copied().unwrap_or_default(),
                 median: lags.get(lags.len() / 2).copied().unwrap_or_default(),
@@ -342,7 +351,10 @@ async fn ask(prepared: Rc<Prepared>, record: Rc<Record>, lag: Duration) {
     record.warm(|warmth| {
         warmth.good_in_a_row = if sample.is_good() { warmth.good_in_a_row + 1 } else { 0 };
         warmth.progress.requests += 1;
-        warmth.progress.failed += u32::from(sample.outcome.is_err());
+        match &sample.outcome {
+            Ok(server) => *warmth.answered_by.entry(server.clone()).or_default() += 1,
+            Err(_) => warmth.progress.failed += 1,
+        }
     });
     record.samples.borrow_mut().push((sample, lag));
     *record.in_flight.borrow_mut() -= 1;

@@ -72,7 +72,7 @@ fn demonstrate(args: &Args, cut: Cut) -> anyhow::Result<Demo> {
     let mut observations = Vec::new();
     for (index, fault) in faults.iter().enumerate() {
         progress.begin(index + 1, faults.len());
-        observations.push(stage.show(*fault, index, &mut progress)?);
+        observations.push(stage.show(*fault, &mut progress)?);
     }
     progress.clear();
     Ok(Demo::new(cut, observations, started.elapsed()))

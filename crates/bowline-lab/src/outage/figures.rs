@@ -65,7 +65,8 @@ pub struct Figures {
     pub requests: u32,
     pub failed: u32,
     pub failures: Counts,
-    /// Requests that were under way when the fault came and failed: bytes had been passed on, nobody can take them back.
+    /// Requests that were under way when the fault came, or sent while it came, and failed: bytes had been passed on, nobody can take
+    /// them back.
     pub caught: u32,
     /// The longest window. A second one is not hidden: see `windows`.
     #[serde(rename = "outageMs", serialize_with = "millis")]
@@ -86,13 +87,13 @@ pub struct Figures {
     pub servers: BTreeMap<String, Served>,
 }
 
-/// Computes the figures of a fault at `fault` (since the epoch) in an observation that ended at `end`; `samples` in the order of
-/// their starts.
-pub fn figures(samples: &[Sample], fault: Duration, end: Duration) -> Figures {
+/// Computes the figures of a fault that `began` and was complete at `fault` (both since the epoch) in an observation that ended at
+/// `end`; `samples` in the order of their starts.
+pub fn figures(samples: &[Sample], began: Duration, fault: Duration, end: Duration) -> Figures {
     let after: Vec<&Sample> = samples.iter().filter(|sample| sample.start >= fault).collect();
     let caught = samples
         .iter()
-        .filter(|sample| sample.start < fault && sample.end() > fault && sample.outcome.is_err());
+        .filter(|sample| sample.start < fault && sample.end() > began && sample.outcome.is_err());
     let mut failures = Counts::new();
     let mut servers: BTreeMap<String, Served> = BTreeMap::new();
     let mut took = Vec::new();

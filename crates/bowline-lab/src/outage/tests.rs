@@ -35,7 +35,7 @@ fn a_server_that_is_well_shows_no_outage() {
     assert!(client.wait_warm(LIMIT), "not warm");
     let moment = Instant::now();
     observe(&client, Duration::from_millis(1200));
-    let report = client.finish().expect("run").report(moment);
+    let report = client.finish().expect("run").report(moment, moment);
     assert_eq!(report.figures.failed, 0, "{report:?}");
     assert!(report.figures.requests >= 100, "{report:?}");
     assert_eq!(report.figures.servers.keys().collect::<Vec<_>>(), ["cp1"]);
@@ -51,7 +51,7 @@ fn a_server_that_hangs_is_an_outage_and_its_watches_hang() {
     standin.command(Command::Hang).expect("hang");
     let fault = Instant::now();
     observe(&client, HANG_SEEN);
-    let report = client.finish().expect("run").report(fault);
+    let report = client.finish().expect("run").report(fault, fault);
     assert_eq!(report.figures.requests, report.figures.failed, "{report:?}");
     assert_eq!(report.figures.failures.keys().collect::<Vec<_>>(), ["the handshake timed out"]);
     assert!(report.figures.outage >= Duration::from_secs(1), "{report:?}");
@@ -68,7 +68,7 @@ fn a_graceful_stop_ends_watches_and_refuses_requests() {
     standin.command(Command::Stop).expect("stop");
     let fault = Instant::now();
     observe(&client, Duration::from_millis(800));
-    let report = client.finish().expect("run").report(fault);
+    let report = client.finish().expect("run").report(fault, fault);
     assert_eq!(report.figures.failures.keys().collect::<Vec<_>>(), ["refused"], "{report:?}");
     assert_eq!((report.talking.ended, report.silent.ended), (2, 3), "{report:?}");
     assert_eq!((report.talking.broken, report.silent.broken), (0, 0), "{report:?}");
@@ -82,7 +82,7 @@ fn a_wrong_authority_is_said_so() {
     let client = Client::start(settings).expect("client");
     assert!(!client.wait_warm(Duration::from_millis(200)));
     let run = client.finish().expect("run");
-    let report = run.report(run.epoch);
+    let report = run.report(run.epoch, run.epoch);
     assert_eq!(report.figures.requests, report.figures.failed);
     assert!(report.figures.failures.keys().all(|failure| failure.contains("UnknownIssuer")), "{report:?}");
     assert_eq!(report.silent.absent, 1);

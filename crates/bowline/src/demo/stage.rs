@@ -65,42 +65,47 @@ impl Stage {
         self.balancer.admin()
     }
 
-    /// Lets `fault` happen to one server (the `turn` says which), watches what a client sees, and takes it back.
-    pub(super) fn show(
-        &mut self,
-        fault: Fault,
-        turn: usize,
-        progress: &mut Progress,
-    ) -> anyhow::Result<Observation> {
-        let index = turn % SERVERS;
-        let server = self.fleet.endpoints().nth(index).map(|(name, _)| name.to_owned());
-        let server = server.context("a fleet has its servers")?;
-        let subject = if fault == Fault::AllDown { "all servers".to_owned() } else { server.clone() };
-        let title = format!("{fault}: {subject}");
-        progress.show(&format!("{title}: opening connections"));
+    /// Lets `fault` happen to a server, watches what a client sees, and takes it back.
+    pub(super) fn show(&mut self, fault: Fault, progress: &mut Progress) -> anyhow::Result<Observation> {
+        progress.show(&format!("{fault}: opening connections"));
         let mut settings = ClientSettings::new(self.balancer.address(), self.fleet.authority().to_owned());
         settings.server_name = SERVER_NAME.to_owned();
         let client = Client::start(settings)?;
         self.warm_up(&client)?;
+        let (index, server) = self.victim(&client)?;
+        let title = format!("{fault}: {}", if fault == Fault::AllDown { "all servers" } else { &server });
 
         let at = self.fleet.inject(fault, index).with_context(|| format!("{title}: letting it happen"))?;
-        let end = at + OBSERVATION;
+        let end = at.complete + OBSERVATION;
         let mut back = None;
         if fault == Fault::AllDown {
-            self.watch(&client, at, at + DARKNESS, &title, progress)?;
+            self.watch(&client, at.complete, at.complete + DARKNESS, &title, progress)?;
             back = Some(self.fleet.undo(fault, index).with_context(|| format!("{title}: taking it back"))?);
         }
-        self.watch(&client, at, end, &title, progress)?;
+        self.watch(&client, at.complete, end, &title, progress)?;
         let run: Run = client.finish()?;
         if fault != Fault::AllDown {
             self.fleet.undo(fault, index).with_context(|| format!("{title}: taking it back"))?;
         }
         let served_after = back.map(|back| run.first_answer_after(back));
-        let observation = Observation::new(fault, server, self.fleet.cut(), &run.report(at), served_after);
+        let observation = Observation::new(
+            fault,
+            server,
+            self.fleet.cut(),
+            &run.report(at.began, at.complete),
+            served_after,
+        );
         progress.say(&format!("{title}: {}", observation.summary()));
         progress.show(&format!("{title}: waiting for every server to be ready again"));
         self.balancer.wait_recovery(&self.interrupt)?;
         Ok(observation)
+    }
+
+    /// The server that the client meets most: a fault that happens to one it does not meet shows nothing.
+    fn victim(&self, client: &Client) -> anyhow::Result<(usize, String)> {
+        let name = client.most_used_server().context("no request was answered before the fault")?;
+        let index = self.fleet.endpoints().position(|(server, _)| server == name);
+        Ok((index.with_context(|| format!("{name} answered, which is none of the servers"))?, name))
     }
 
     fn warm_up(&self, client: &Client) -> anyhow::Result<()> {

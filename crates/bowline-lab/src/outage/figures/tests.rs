@@ -33,7 +33,7 @@ fn run(outcomes: &[(u64, Result<&str, ()>)], end_ms: u64) -> Vec<Sample> {
 
 #[test]
 fn nothing_happened() {
-    let figures = figures(&run(&[], 7000), FAULT, ms(7000));
+    let figures = figures(&run(&[], 7000), FAULT, FAULT, ms(7000));
     assert_eq!((figures.requests, figures.failed, figures.caught), (600, 0, 0));
     assert_eq!(figures.outage, Duration::ZERO);
     assert_eq!(figures.hard_outage, ms(10), "from answer to answer");
@@ -49,7 +49,7 @@ fn a_server_of_three_is_gone_for_600_ms() {
     let outcomes: Vec<_> = (0..=60)
         .map(|number| if number % 3 == 1 && number < 59 { (1000, Err(())) } else { (3, Ok("cp2")) })
         .collect();
-    let figures = figures(&run(&outcomes, 7000), FAULT, ms(7000));
+    let figures = figures(&run(&outcomes, 7000), FAULT, FAULT, ms(7000));
     // 1, 4, ... 58: twenty of them. The window ends at the request after the last, 59.
     assert_eq!(figures.failed, 20);
     assert_eq!(figures.failures, BTreeMap::from([("connecting timed out".to_owned(), 20)]));
@@ -62,7 +62,7 @@ fn a_server_of_three_is_gone_for_600_ms() {
 
 #[test]
 fn a_slow_success_is_an_outage_and_the_extra() {
-    let figures = figures(&run(&[(190, Ok("cp2")), (100, Ok("cp2"))], 7000), FAULT, ms(7000));
+    let figures = figures(&run(&[(190, Ok("cp2")), (100, Ok("cp2"))], 7000), FAULT, FAULT, ms(7000));
     assert_eq!(figures.failed, 0);
     assert_eq!(figures.extra, ms(190));
     // The second took exactly 100 ms, which is not over 100 ms.
@@ -75,7 +75,7 @@ fn twenty_four_good_ones_do_not_end_an_outage_and_twenty_five_do() {
         let mut outcomes = vec![(1, Err(()))];
         outcomes.extend(std::iter::repeat_n((2, Ok("cp1")), good));
         outcomes.push((1, Err(())));
-        figures(&run(&outcomes, 7000), FAULT, ms(7000)).windows
+        figures(&run(&outcomes, 7000), FAULT, FAULT, ms(7000)).windows
     };
     assert_eq!(stretch(24), [Window { start: ms(0), end: ms(260) }]);
     assert_eq!(stretch(25), [Window { start: ms(0), end: ms(10) }, Window { start: ms(260), end: ms(270) }]);
@@ -86,7 +86,7 @@ fn the_longest_window_is_the_outage() {
     let mut outcomes = vec![(1, Err(()))];
     outcomes.extend(std::iter::repeat_n((2, Ok("cp1")), 30));
     outcomes.extend(std::iter::repeat_n((1, Err(())), 7));
-    let figures = figures(&run(&outcomes, 7000), FAULT, ms(7000));
+    let figures = figures(&run(&outcomes, 7000), FAULT, FAULT, ms(7000));
     assert_eq!(figures.outage, ms(70));
     assert_eq!(figures.windows.len(), 2);
 }
@@ -94,7 +94,7 @@ fn the_longest_window_is_the_outage() {
 #[test]
 fn an_outage_lasts_to_the_end_of_the_observation() {
     let outcomes = vec![(1000, Err(())); 100];
-    let figures = figures(&run(&outcomes, 2000), FAULT, ms(2000));
+    let figures = figures(&run(&outcomes, 2000), FAULT, FAULT, ms(2000));
     assert_eq!(figures.windows, [Window { start: ms(0), end: ms(1000) }]);
     // The last answer before the fault came at 992 ms.
     assert_eq!(figures.hard_outage, ms(1008));
@@ -106,7 +106,7 @@ fn all_down_and_back() {
     // Refused at once for 2 s; the first good one at 3000 ms takes 40 ms.
     let mut outcomes = vec![(0, Err(())); 200];
     outcomes.push((40, Ok("cp3")));
-    let figures = figures(&run(&outcomes, 7000), FAULT, ms(7000));
+    let figures = figures(&run(&outcomes, 7000), FAULT, FAULT, ms(7000));
     assert_eq!(figures.failed, 200);
     assert_eq!(figures.outage, ms(2000));
     // From 992 ms to the first answer, which the request at 3010 ms gets (3012 ms, before 3040 ms).
@@ -118,22 +118,24 @@ fn a_request_under_way_at_the_fault_is_caught_and_no_failed_new_request() {
     let mut samples = run(&[], 7000);
     samples[99] = Sample { start: ms(990), took: ms(30), outcome: timed_out() };
     samples[98] = Sample { start: ms(980), took: ms(5), outcome: timed_out() };
-    let figures = figures(&samples, FAULT, ms(7000));
+    assert_eq!(figures(&samples, ms(983), FAULT, ms(7000)).caught, 2, "it began before the second ended");
+    let figures = figures(&samples, FAULT, FAULT, ms(7000));
     assert_eq!((figures.caught, figures.failed), (1, 0));
     assert_eq!(figures.outage, Duration::ZERO);
 }
 
 #[test]
 fn no_requests_at_all_is_one_hard_outage() {
-    let figures = figures(&[], FAULT, ms(2000));
+    let figures = figures(&[], FAULT, FAULT, ms(2000));
     assert_eq!(figures.requests, 0);
     assert_eq!(figures.hard_outage, ms(1000));
 }
 
 #[test]
 fn the_document_is_in_whole_milliseconds() {
-    let json = serde_json::to_value(figures(&run(&[(190, Ok("cp2")), (1, Err(()))], 1500), FAULT, ms(1500)))
-        .expect("JSON");
+    let json =
+        serde_json::to_value(figures(&run(&[(190, Ok("cp2")), (1, Err(()))], 1500), FAULT, FAULT, ms(1500)))
+            .expect("JSON");
     assert_eq!(json["outageMs"], 20);
     assert_eq!(json["extraMs"], 190);
     assert_eq!(json["lastFailureMs"], 10);
