@@ -71,3 +71,6 @@ impl Parking {
         self.0.len()
     }
 }
+
+#[cfg(test)]
+mod tests;

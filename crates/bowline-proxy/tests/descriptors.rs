@@ -5,6 +5,7 @@ mod common;
 use bowline_proxy::{Event, Pause, Report, Shortage};
 use common::*;
 use std::fs::File;
+use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::FileExt;
 use std::process::Command;
@@ -12,14 +13,46 @@ use std::time::{Duration, Instant};
 
 const CHILD: &str = "BOWLINE_TEST_DESCRIPTORS_CHILD";
 
-#[test]
-fn accepting_pauses_says_so_costs_nothing_and_recovers() {
+/// Runs one of the tests below in a process of its own.
+#[track_caller]
+fn in_a_child(test: &str) {
     let mut child = Command::new(std::env::current_exe().unwrap());
-    child.args(["--exact", "in_a_child_with_few_descriptors", "--ignored", "--nocapture"]).env(CHILD, "1");
+    child.args(["--exact", test, "--ignored", "--nocapture"]).env(CHILD, "1");
     bowline_sys::child::end_with_parent(&mut child);
     let output = child.output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && text.contains("1 passed"), "{text}\n{output:?}");
+}
+
+#[test]
+fn accepting_pauses_says_so_costs_nothing_and_recovers() {
+    in_a_child("child_without_a_descriptor_for_a_client");
+}
+
+#[test]
+fn a_client_for_whom_no_socket_is_left_is_held() {
+    in_a_child("child_without_a_descriptor_for_an_endpoint");
+}
+
+/// A proxy in a process with few descriptors, and files that hold all of them but `left`.
+fn with_descriptors_left(left: usize) -> (Bench, SocketAddr, TcpStream, Vec<File>, ProcessorTime) {
+    assert!(std::env::var_os(CHILD).is_some(), "to be started by its parent");
+    bowline_sys::limits::lower_descriptors(1024).unwrap();
+    let (bench, address) = Bench::before(&[greeter("hi")]);
+    let mut first = connect(address);
+    read(&mut first, 2);
+    let processor_time = ProcessorTime::of_all_threads();
+    let mut hoard = Vec::new();
+    while let Ok(file) = File::open("/dev/null") {
+        hoard.push(file);
+    }
+    hoard.truncate(hoard.len() - left);
+    (bench, address, first, hoard, processor_time)
+}
+
+fn out_of_descriptors(report: &Report) -> bool {
+    let descriptors = Pause::Shortage(Shortage::Descriptors);
+    matches!(report, Report::Event(Event::AcceptPaused { why, .. }) if *why == descriptors)
 }
 
 /// Processor time of all threads of this process, read through descriptors that are open already.
@@ -43,26 +76,12 @@ impl ProcessorTime {
 }
 
 #[test]
-#[ignore = "changes a limit of the whole process: started by the test above in a process of its own"]
-fn in_a_child_with_few_descriptors() {
-    assert!(std::env::var_os(CHILD).is_some(), "to be started by its parent");
-    bowline_sys::limits::lower_descriptors(1024).unwrap();
-    let (bench, address) = Bench::before(&[greeter("hi")]);
-    let mut first = connect(address);
-    read(&mut first, 2);
-
-    let processor_time = ProcessorTime::of_all_threads();
-    // All that are left, but for one with which a client can be made that nobody can accept.
-    let mut hoard = Vec::new();
-    while let Ok(file) = File::open("/dev/null") {
-        hoard.push(file);
-    }
-    hoard.pop();
+#[ignore = "changes a limit of the whole process: started by a test above in a process of its own"]
+fn child_without_a_descriptor_for_a_client() {
+    // One, for a client's own end.
+    let (bench, address, mut first, hoard, processor_time) = with_descriptors_left(1);
     let mut waiting = connect(address);
-    let paused = Pause::Shortage(Shortage::Descriptors);
-    bench.memory.wait_for(
-        |report| matches!(report, Report::Event(Event::AcceptPaused { why, .. }) if *why == paused),
-    );
+    bench.memory.wait_for(out_of_descriptors);
     assert_eq!(bench.proxy.stats().accept_paused, 1);
 
     // No busy loop: a twentieth of a core at most. Time has to pass for that to mean something.
@@ -75,12 +94,20 @@ fn in_a_child_with_few_descriptors() {
     drop(hoard);
     assert_eq!(read(&mut waiting, 2), b"hi");
     bench.memory.wait_for(|report| matches!(report, Report::Event(Event::AcceptResumed { .. })));
-    read_more(&mut first, address);
+    first.write_all(b"on").unwrap();
+    assert_eq!(read(&mut first, 2), b"on");
+    assert_eq!(read(&mut connect(address), 2), b"hi");
 }
 
-fn read_more(first: &mut TcpStream, address: SocketAddr) {
-    use std::io::Write;
-    first.write_all(b"on").unwrap();
-    assert_eq!(read(first, 2), b"on");
+#[test]
+#[ignore = "changes a limit of the whole process: started by a test above in a process of its own"]
+fn child_without_a_descriptor_for_an_endpoint() {
+    // Two: a client's own end, and the accepted one.
+    let (bench, address, _first, hoard, _open) = with_descriptors_left(2);
+    let mut held = connect(address);
+    bench.memory.wait_for(out_of_descriptors);
+    assert_eq!((bench.stats().open, bench.stats().held), (1, 1));
+    drop(hoard);
+    assert_eq!(read(&mut held, 2), b"hi");
     assert_eq!(read(&mut connect(address), 2), b"hi");
 }

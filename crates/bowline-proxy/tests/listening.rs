@@ -2,11 +2,13 @@
 
 mod common;
 
-use bowline_proxy::{BindError, EndReason, Event, ListenerId, Pause, PoolId, Report};
+use bowline_proxy::{BindError, Config, EndReason, Event, ListenerId, Pause, PoolId, Proxy, Report, Sink};
 use common::*;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::time::Instant;
 
 #[test]
 fn every_worker_takes_its_share() {
@@ -178,4 +180,38 @@ fn a_client_storm_is_served_whole() {
     threads.into_iter().for_each(|thread| thread.join().unwrap());
     wait_until("all are gone", || bench.proxy.connections() == 0);
     assert_eq!(bench.stats().ended(EndReason::Closed), 1_600);
+}
+
+/// Has no room, ever.
+struct Full;
+
+impl Sink for Full {
+    fn report(&self, _: Report) -> bool {
+        false
+    }
+}
+
+#[test]
+fn reports_without_room_are_dropped_and_counted() {
+    let one = NonZeroUsize::MIN;
+    let config = Config { workers: one, connections_max: 10, keep_alive: Config::KEEP_ALIVE, seed: 1 };
+    let proxy = Proxy::start(config, Arc::new(Full)).unwrap();
+    let address = proxy.open(LISTENER, any_port(), POOL).unwrap();
+    assert_reset(&connect(address));
+    wait_until("it is counted", || proxy.stats().reports_dropped == 1);
+}
+
+#[test]
+fn a_storm_of_events_is_told_in_part_and_counted_whole() {
+    let bench = Bench::new(1, 1_000);
+    let address = bench.proxy.open(LISTENER, any_port(), POOL).unwrap();
+    let start = Instant::now();
+    (0..300).for_each(|_| assert_reset(&connect(address)));
+    bench.wait_ended(EndReason::NoPool);
+    // Twenty at once and ten a second.
+    let most = 20 + 1 + start.elapsed().as_millis() as usize / 100;
+    let told = bench.memory.count(ended(EndReason::NoPool));
+    assert!((20..=most).contains(&told), "{told} of at most {most}");
+    wait_until("all are counted", || bench.stats().ended(EndReason::NoPool) == 300);
+    assert_eq!(bench.proxy.stats().events_suppressed, 300 - told as u64);
 }

@@ -21,10 +21,10 @@ impl fmt::Display for Owner {
 
 /// Whose listening TCP socket keeps `address` from being bound: one on the same port and the same address or a wildcard.
 ///
-/// `None` when there is none any more, or when this user may not look into the process (another user's, without
+/// Looks in the network namespace of the calling thread. `None` when there is none any more, or when this user may not look into the process (another user's, without
 /// `CAP_SYS_PTRACE`).
 pub fn of_listener(address: SocketAddr) -> Option<Owner> {
-    let tables = ["/proc/self/net/tcp", "/proc/self/net/tcp6"];
+    let tables = ["/proc/thread-self/net/tcp", "/proc/thread-self/net/tcp6"];
     let inodes: Vec<u64> = tables
         .iter()
         .filter_map(|path| fs::read_to_string(path).ok())

@@ -5,7 +5,7 @@ use bowline_pool::{
     ConnectionCount, Endpoint, EndpointId, Evidence, Grade, Policy, Reason, Snapshot, Timers,
 };
 use bowline_proxy::{
-    Config, EndReason, Event, ListenerId, ListenerStats, PoolId, Proxy, Report, Sink, Stats,
+    Config, EndReason, Event, KeepAlive, ListenerId, ListenerStats, PoolId, Proxy, Report, Sink, Stats,
 };
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -19,6 +19,10 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) const LISTENER: ListenerId = ListenerId(1);
 pub(crate) const POOL: PoolId = PoolId(1);
+
+/// A vanished peer is noticed within three seconds.
+pub(crate) const QUICK: KeepAlive =
+    KeepAlive { idle: Duration::from_secs(1), interval: Duration::from_secs(1), count: 2 };
 
 /// Waits until `condition` holds.
 #[track_caller]
@@ -99,13 +103,13 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) fn new(workers: usize, connections_max: usize) -> Self {
+        Self::with_keep_alive(workers, connections_max, Config::KEEP_ALIVE)
+    }
+
+    pub(crate) fn with_keep_alive(workers: usize, connections_max: usize, keep_alive: KeepAlive) -> Self {
         let memory = Arc::new(Memory::default());
-        let config = Config {
-            workers: NonZeroUsize::new(workers).unwrap(),
-            connections_max,
-            keep_alive: Config::KEEP_ALIVE,
-            seed: 1,
-        };
+        let config =
+            Config { workers: NonZeroUsize::new(workers).unwrap(), connections_max, keep_alive, seed: 1 };
         let sink = Arc::clone(&memory) as Arc<dyn Sink>;
         Self { proxy: Proxy::start(config, sink).unwrap(), memory }
     }
