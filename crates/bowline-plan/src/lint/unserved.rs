@@ -1,7 +1,7 @@
 //! What the format has and this version does not do. Empty one day.
 
 use super::{side, spec};
-use crate::cluster::{AdminListen, Cluster, Mode};
+use crate::cluster::{Cluster, Mode};
 use crate::problem::Problem;
 use crate::source::Path;
 
@@ -33,10 +33,6 @@ pub fn unserved(cluster: &Cluster) -> Vec<Problem> {
     }
     if !cluster.ingress().is_empty() {
         add(&spec().key("ingress"), "ingress", "remove it");
-    }
-    if let AdminListen::Unix(_) = cluster.admin() {
-        let remedy = "use a loopback address and port such as 127.0.0.1:9643";
-        add(&spec().key("admin").key("listen"), "a unix socket", remedy);
     }
     problems
 }
