@@ -36,7 +36,7 @@ pub enum AskError {
         admin: String,
     },
     /// What answered is not a daemon, or one that is going away.
-    #[error("{admin} does not answer like bowline: {message}")]
+    #[error("{admin} does not answer like bowline: {message}; give the daemon's address with --admin ADDR")]
     Answer {
         /// Where.
         admin: String,

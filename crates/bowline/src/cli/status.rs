@@ -2,7 +2,7 @@
 
 use super::{ConfigArg, OutputArg, load};
 use crate::admin;
-use crate::client;
+use crate::client::{self, AskError};
 use crate::documents::Status;
 use crate::failure::Failure;
 use crate::output::{Format, print, print_json, table};
@@ -28,8 +28,10 @@ pub(super) fn status(args: &StatusArgs) -> Result<(), Failure> {
         None => load(&args.config.config)?.admin().clone(),
     };
     let body = client::get(&admin, "/status").map_err(|error| Failure::RunTime(vec![error.to_string()]))?;
-    let status: Status = serde_json::from_slice(&body)
-        .map_err(|error| Failure::RunTime(vec![format!("{admin} does not answer like bowline: {error}")]))?;
+    let status: Status = serde_json::from_slice(&body).map_err(|error| {
+        let error = AskError::Answer { admin: admin.to_string(), message: error.to_string() };
+        Failure::RunTime(vec![error.to_string()])
+    })?;
     match args.output.output {
         Format::Json => print_json(&status)?,
         Format::Text => print(&text(&status))?,

@@ -42,14 +42,25 @@ pub struct Options {
     pub admin: Option<AdminListen>,
 }
 
-/// The description's bytes; a file that is too large is read no further than needed to tell.
+/// The description's bytes; a file that is too large is not read.
 pub(crate) fn read(config: &Path) -> Result<Vec<u8>, String> {
+    let name = config.display();
     let mut bytes = Vec::new();
-    std::fs::File::open(config)
-        .and_then(|file| file.take(SIZE_LIMIT as u64 + 1).read_to_end(&mut bytes))
-        .map_err(|error| {
-            format!("{}: cannot be read: {error}; name the description with --config FILE", config.display())
-        })?;
+    let read = |bytes: &mut Vec<u8>| -> std::io::Result<u64> {
+        let file = std::fs::File::open(config)?;
+        let size = file.metadata()?.len();
+        file.take(SIZE_LIMIT as u64 + 1).read_to_end(bytes)?;
+        // What is no regular file has no size before it is read.
+        Ok(size.max(bytes.len() as u64))
+    };
+    let size = read(&mut bytes)
+        .map_err(|error| format!("{name}: cannot be read: {error}; give the path of a description"))?;
+    if size > SIZE_LIMIT as u64 {
+        let (size, limit) = (size.div_ceil(1 << 20), SIZE_LIMIT >> 20);
+        return Err(format!(
+            "{name}: {size} MiB are no description; at most {limit} MiB are read; is it the right file?"
+        ));
+    }
     Ok(bytes)
 }
 
