@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use bowline_lab::outage::{Client, Report, Settings};
-use bowline_sys::netns::LinkState;
 
-use crate::harness::{Cluster, Daemon, PATIENCE, Scratch, installed, loopback, root, skip};
+use crate::harness::{Cluster, Daemon, Scratch, installed, loopback, root, skip};
 use crate::kernel::{Family, Network, haproxy};
+use crate::outage::{Unsound, observe, sound, warm};
 
 /// Long enough for HAProxy's default checks (three failures, 2 s apart, each timing out) to take a server out.
 const OBSERVED: Duration = Duration::from_secs(9);
@@ -20,28 +20,28 @@ enum Fault {
 }
 
 /// What clients of both saw of one fault, which hits both at once.
-fn both(fault: Fault) -> (Report, Report) {
-    let scratch = Scratch::alone(&format!("beside-{fault:?}"));
-    let mut network = Network::enter(&scratch, Family::V4);
+fn both(scratch: &Scratch, fault: Fault) -> Result<(Report, Report), Unsound> {
+    let mut network = Network::enter(scratch, Family::V4);
     let incumbent_address = SocketAddr::new(loopback(4, 1), 6443);
-    let _incumbent = haproxy(&scratch, &network.fleet, incumbent_address);
-    let daemon = Daemon::start(&scratch, Cluster::balancer(&network.fleet));
+    let _incumbent = haproxy(scratch, &network.fleet, incumbent_address);
+    let daemon = Daemon::start(scratch, Cluster::balancer(&network.fleet));
     daemon.wait_graded("ready", 3);
-    let clients = [incumbent_address, daemon.address()].map(|address| {
+    let start = |address| {
         let mut settings = Settings::new(address, network.fleet.authority.pem());
         settings.server_name = "kubernetes".to_owned();
         // Two clients share the machine.
         settings.interval = Duration::from_millis(20);
-        Client::start(settings).expect("start an outage client")
-    });
-    assert!(clients.iter().all(|client| client.wait_warm(PATIENCE)), "both serve before the fault");
+        warm(Client::start(settings).expect("start an outage client"))
+    };
+    let (incumbent, own) = (start(incumbent_address)?, start(daemon.address())?);
+    let began = Instant::now();
     match fault {
         Fault::Killed => network.fleet.named("cp2").kill(),
-        Fault::LinkCut => network.set_link(1, LinkState::Down),
+        Fault::LinkCut => network.cut(1),
     }
-    let from = Instant::now();
+    let complete = Instant::now();
     std::thread::sleep(OBSERVED);
-    let [incumbent, own] = clients.map(|client| client.finish().expect("an observation").report(from));
+    let [incumbent, own] = [sound(incumbent)?, sound(own)?].map(|run| run.report(began, complete));
     for (name, report) in [("HAProxy", &incumbent), ("bowline", &own)] {
         let figures = &report.figures;
         eprintln!(
@@ -49,7 +49,7 @@ fn both(fault: Fault) -> (Report, Report) {
             figures.failed, figures.requests, figures.outage, figures.extra
         );
     }
-    (incumbent, own)
+    Ok((incumbent, own))
 }
 
 fn compare(fault: Fault) {
@@ -59,9 +59,12 @@ fn compare(fault: Fault) {
     if !installed("haproxy") {
         return skip("HAProxy is not installed");
     }
-    let (incumbent, own) = both(fault);
-    assert_eq!(own.figures.failed, 0, "{own:?}");
-    assert!(own.figures.failed <= incumbent.figures.failed, "{own:?} {incumbent:?}");
+    observe(&format!("beside-{fault:?}"), |scratch| {
+        let (incumbent, own) = both(scratch, fault)?;
+        assert_eq!(own.figures.failed, 0, "{own:?}");
+        assert!(own.figures.failed <= incumbent.figures.failed, "{own:?} {incumbent:?}");
+        Ok(())
+    });
 }
 
 #[test]

@@ -12,6 +12,7 @@ use bowline_lab::outage::{Client, Settings};
 use crate::harness::{
     Cluster, Daemon, PATIENCE, Process, Scratch, free_port, loopback, output, skip, wait_for,
 };
+use crate::outage::{observe, sound, told, warm};
 
 const ASSETS: &str = "KUBEBUILDER_ASSETS";
 
@@ -100,61 +101,62 @@ fn kubectl_works_while_real_api_servers_are_killed_and_stopped() {
     let Some(assets) = std::env::var_os(ASSETS).map(PathBuf::from) else {
         return skip("KUBEBUILDER_ASSETS is not set: no real kube-apiserver");
     };
-    let scratch = Scratch::alone("kubernetes");
-    let balancer = loopback(2, 1);
-    let mut kubernetes = Kubernetes::start(&scratch, &assets, balancer);
-    let names = (1..=3).map(|number| format!("cp{number}"));
-    let daemon = Daemon::start(
-        &scratch,
-        Cluster {
-            servers: names.zip(kubernetes.addresses.iter().copied()).collect(),
-            server_port: kubernetes.port,
-            listen: SocketAddr::new(balancer, free_port(&[balancer])),
-            admin: SocketAddr::new(loopback(0, 1), free_port(&[loopback(0, 1)])),
-            ca_file: Some(kubernetes.ca.clone()),
-            balancing: String::new(),
-        },
-    );
-    wait_for("three ready API servers", START_MAX, || {
-        kubernetes.servers.iter_mut().for_each(Process::must_run);
-        (daemon.graded("ready").len() == 3).then_some(())
-    });
-    let address = daemon.address();
-    let kubectl = |words: &[&str]| output(kubernetes.kubectl(&scratch, address).args(words));
-    kubectl(&["create", "configmap", "seen", "--from-literal", "number=0"]);
-    let watch = Process::start(
-        scratch.path(),
-        "watch",
-        kubernetes.kubectl(&scratch, address).args([
-            "get",
-            "configmaps",
-            "--watch",
-            "--output",
-            "name",
-            "--request-timeout",
-            "0",
-        ]),
-    );
-    wait_for("the watch's first line", PATIENCE, || watch.log().contains("seen").then_some(()));
+    observe("kubernetes", |scratch| {
+        let balancer = loopback(2, 1);
+        let mut kubernetes = Kubernetes::start(scratch, &assets, balancer);
+        let names = (1..=3).map(|number| format!("cp{number}"));
+        let daemon = Daemon::start(
+            scratch,
+            Cluster {
+                servers: names.zip(kubernetes.addresses.iter().copied()).collect(),
+                server_port: kubernetes.port,
+                listen: SocketAddr::new(balancer, free_port(&[balancer])),
+                admin: SocketAddr::new(loopback(0, 1), free_port(&[loopback(0, 1)])),
+                ca_file: Some(kubernetes.ca.clone()),
+                balancing: String::new(),
+            },
+        );
+        wait_for("three ready API servers", START_MAX, || {
+            kubernetes.servers.iter_mut().for_each(Process::must_run);
+            (daemon.graded("ready").len() == 3).then_some(())
+        });
+        let address = daemon.address();
+        let kubectl = |words: &[&str]| output(kubernetes.kubectl(scratch, address).args(words));
+        kubectl(&["create", "configmap", "seen", "--from-literal", "number=0"]);
+        let watch = Process::start(
+            scratch.path(),
+            "watch",
+            kubernetes.kubectl(scratch, address).args([
+                "get",
+                "configmaps",
+                "--watch",
+                "--output",
+                "name",
+                "--request-timeout",
+                "0",
+            ]),
+        );
+        wait_for("the watch's first line", PATIENCE, || watch.log().contains("seen").then_some(()));
 
-    let mut settings = Settings::new(address, kubernetes.authority.pem());
-    settings.server_name = "kubernetes".to_owned();
-    settings.watch_path = "/api/v1/namespaces/default/configmaps?watch=1".to_owned();
-    // Its long connections would need the administrator's certificate.
-    (settings.talking, settings.silent) = (0, 0);
-    for (name, stop) in [("killed", "KILL"), ("stopped", "TERM")] {
-        let client = Client::start(settings.clone()).expect("start the outage client");
-        assert!(client.wait_warm(PATIENCE), "good service before the fault");
-        let mut gone = kubernetes.servers.pop().expect("a server to end");
-        gone.signal(stop);
-        let from = Instant::now();
-        let kubectl = |words: &[&str]| output(kubernetes.kubectl(&scratch, address).args(words));
-        kubectl(&["create", "configmap", name]);
-        assert!(kubectl(&["get", "configmaps", "--output", "name"]).contains(name));
-        std::thread::sleep(OBSERVED.saturating_sub(from.elapsed()));
-        let report = client.finish().expect("the client's observation").report(from);
-        eprintln!("kube-apiserver {name}: {}", serde_json::to_string(&report).expect("print the figures"));
-        assert_eq!(report.figures.failed, 0, "{report:?}");
-        gone.wait(START_MAX);
-    }
+        let mut settings = Settings::new(address, kubernetes.authority.pem());
+        settings.server_name = "kubernetes".to_owned();
+        settings.watch_path = "/api/v1/namespaces/default/configmaps?watch=1".to_owned();
+        // Its long connections would need the administrator's certificate.
+        (settings.talking, settings.silent) = (0, 0);
+        for (name, stop) in [("killed", "KILL"), ("stopped", "TERM")] {
+            let client = warm(Client::start(settings.clone()).expect("start the outage client"))?;
+            let mut gone = kubernetes.servers.pop().expect("a server to end");
+            let began = Instant::now();
+            gone.signal(stop);
+            let complete = Instant::now();
+            let kubectl = |words: &[&str]| output(kubernetes.kubectl(scratch, address).args(words));
+            kubectl(&["create", "configmap", name]);
+            assert!(kubectl(&["get", "configmaps", "--output", "name"]).contains(name));
+            std::thread::sleep(OBSERVED.saturating_sub(complete.elapsed()));
+            let report = told(name, sound(client)?.report(began, complete));
+            assert_eq!(report.figures.failed, 0, "{report:?}");
+            gone.wait(START_MAX);
+        }
+        Ok(())
+    });
 }

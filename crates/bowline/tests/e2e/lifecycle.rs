@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
 use crate::harness::{Cluster, Daemon, Fleet, PATIENCE, Scratch, Tls, free_port, wait_for};
-use crate::outage::start_client;
+use crate::outage::{observe, sound, start_client, told};
 
 fn balancer(scratch: &Scratch) -> (Fleet, Daemon) {
     balancer_with(scratch, "")
@@ -22,30 +22,31 @@ fn balancer_with(scratch: &Scratch, balancing: &str) -> (Fleet, Daemon) {
 
 #[test]
 fn reload_under_load_drops_no_request_and_no_connection() {
-    let scratch = Scratch::alone("reload");
-    let (fleet, mut daemon) = balancer(&scratch);
-    let client = start_client(&daemon, &fleet);
-    let from = std::time::Instant::now();
-    let whole = daemon.cluster.clone();
-    let mut fewer = whole.clone();
-    fewer.servers.pop();
-    fewer.balancing = "policy: round-robin".to_owned();
-    daemon.describe(fewer);
-    daemon.wait_generation(2);
-    assert_eq!(daemon.status()["endpoints"].as_array().map(Vec::len), Some(2));
-    daemon.describe(whole.clone());
-    daemon.wait_generation(3);
-    daemon.wait_graded("ready", 3);
-    for number in 0..5 {
-        let mut changed = whole.clone();
-        changed.balancing = format!("fall: {}", number + 3);
-        daemon.describe(changed);
-        daemon.wait_generation(4 + number);
-    }
-    let report = client.finish().expect("the client's observation").report(from);
-    eprintln!("reload: {}", serde_json::to_string(&report).expect("print the figures"));
-    assert_eq!(report.figures.failed, 0, "{report:?}");
-    assert_eq!((report.talking.kept, report.silent.kept), (10, 10), "{report:?}");
+    observe("reload", |scratch| {
+        let (fleet, mut daemon) = balancer(scratch);
+        let client = start_client(&daemon, &fleet)?;
+        let from = std::time::Instant::now();
+        let whole = daemon.cluster.clone();
+        let mut fewer = whole.clone();
+        fewer.servers.pop();
+        fewer.balancing = "policy: round-robin".to_owned();
+        daemon.describe(fewer);
+        daemon.wait_generation(2);
+        assert_eq!(daemon.status()["endpoints"].as_array().map(Vec::len), Some(2));
+        daemon.describe(whole.clone());
+        daemon.wait_generation(3);
+        daemon.wait_graded("ready", 3);
+        for number in 0..5 {
+            let mut changed = whole.clone();
+            changed.balancing = format!("fall: {}", number + 3);
+            daemon.describe(changed);
+            daemon.wait_generation(4 + number);
+        }
+        let report = told("reload", sound(client)?.report(from, from));
+        assert_eq!(report.figures.failed, 0, "{report:?}");
+        assert_eq!((report.talking.kept, report.silent.kept), (10, 10), "{report:?}");
+        Ok(())
+    });
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
 
@@ -98,13 +98,8 @@ pub(crate) struct Daemon {
 impl Daemon {
     /// Starts it and waits until it listens.
     pub(crate) fn start(scratch: &Scratch, cluster: Cluster) -> Daemon {
-        Daemon::start_by(scratch, cluster, &[])
-    }
-
-    /// Starts it by another program's command line, such as `prlimit --nofile=40`.
-    pub(crate) fn start_by(scratch: &Scratch, cluster: Cluster, by: &[&str]) -> Daemon {
         let config = scratch.file("cluster.yaml", &cluster.yaml());
-        let mut command = run_command(by, &config, &cluster);
+        let mut command = run_command(&config, &cluster);
         let started = Instant::now();
         let mut process = Process::start(scratch.path(), "bowline", &mut command);
         wait_for("the daemon's listener", PATIENCE, || {
@@ -118,7 +113,7 @@ impl Daemon {
     pub(crate) fn fails(scratch: &Scratch, cluster: &Cluster) -> (ExitStatus, String) {
         let config = scratch.file("cluster.yaml", &cluster.yaml());
         let mut process =
-            Process::start(scratch.path(), "bowline-that-fails", &mut run_command(&[], &config, cluster));
+            Process::start(scratch.path(), "bowline-that-fails", &mut run_command(&config, cluster));
         let status = process.wait(PATIENCE);
         (status, process.log())
     }
@@ -169,6 +164,22 @@ impl Daemon {
         samples.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
     }
 
+    /// Client connections at the address that tests connect to, held ones included.
+    pub(crate) fn connections(&self) -> u64 {
+        let status = self.status();
+        let listeners = status["listeners"].as_array().cloned().unwrap_or_default();
+        let (address, port) = (self.cluster.listen.ip().to_string(), self.cluster.listen.port());
+        let own =
+            listeners.iter().find(|listener| listener["address"] == address && listener["port"] == port);
+        own.and_then(|listener| listener["connections"].as_u64())
+            .unwrap_or_else(|| panic!("no {address} in {status:#}"))
+    }
+
+    /// Waits until there are `count` of them.
+    pub(crate) fn wait_connections(&self, count: u64) {
+        wait_for(&format!("{count} connections"), PATIENCE, || (self.connections() == count).then_some(()));
+    }
+
     /// Replaces the description as a configuration management does: a new file is renamed over the old one.
     pub(crate) fn describe(&mut self, cluster: Cluster) {
         self.write_config(&cluster.yaml());
@@ -199,16 +210,8 @@ impl Daemon {
     }
 }
 
-fn run_command(by: &[&str], config: &PathBuf, cluster: &Cluster) -> Command {
-    let own = env!("CARGO_BIN_EXE_bowline");
-    let mut command = match by {
-        [] => Command::new(own),
-        [first, rest @ ..] => {
-            let mut command = Command::new(first);
-            command.args(rest).arg(own);
-            command
-        }
-    };
+fn run_command(config: &Path, cluster: &Cluster) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bowline"));
     command.args(["run", "--node", cluster.node(), "--config"]).arg(config);
     command
 }
