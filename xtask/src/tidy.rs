@@ -33,7 +33,8 @@ pub(crate) fn run() -> Result<()> {
 pub(crate) fn check(workspace: &Workspace) -> Result<()> {
     let mut problems = Vec::new();
     for (name, check) in CHECKS {
-        let found = check(workspace)?;
+        // A check that cannot be made is a problem like others: all are reported at once.
+        let found = check(workspace).unwrap_or_else(|error| vec![format!("{name}: {error:#}")]);
         println!(
             "  {name}: {}",
             if found.is_empty() { "good".to_owned() } else { format!("{} problems", found.len()) }

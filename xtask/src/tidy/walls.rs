@@ -27,13 +27,14 @@ const WALLS: [Wall; 8] = [
     Wall { name: "bowline-sys", normal: &["rustix", "socket2"], dev: &[] },
     Wall {
         name: "bowline-proxy",
-        normal: &["bowline-sansio", "bowline-sys", "bowline-pool"],
+        normal: &["bowline-sansio", "bowline-sys", "bowline-pool", "thiserror"],
         dev: &["proptest", "rustix", "socket2"],
     },
     Wall {
         name: "bowline-lab",
         normal: &[
             "anyhow",
+            "bowline-sys",
             "bytes",
             "http-body-util",
             "hyper",
