@@ -12,4 +12,5 @@ pub mod limits;
 pub mod netns;
 pub mod owner;
 pub mod tcp;
+pub mod tcp_info;
 pub mod watch;

@@ -154,7 +154,9 @@ async fn connect(
         .await
         .map_err(|_elapsed| ProbeFailure::TimedOut(Stage::Connect))?
         .map_err(|error| connect_failure(&error))?;
-    let took = start.elapsed();
+    // The kernel's own measure, because ours has the time in it for which other tasks kept this thread busy, and a handshake
+    // can do so for tens of milliseconds.
+    let took = bowline_sys::tcp_info::round_trip(&stream).unwrap_or_else(|_| start.elapsed());
     stream.set_nodelay(true).map_err(|error| ProbeFailure::Local(error.to_string()))?;
     let name = ServerName::from(address.ip());
     let stream = timeout_at(deadline, TlsConnector::from(material.tls()).connect(name.clone(), stream))
