@@ -8,6 +8,9 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use bowline_plan::AdminListen;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
 use std::fmt;
 use std::fs;
 use std::io;
@@ -16,11 +19,25 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 /// OpenMetrics text, as its specification names it.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Admin connections at a time: a few scrapers and people. More wait in the kernel's queue.
+const CONNECTIONS_MAX: usize = 32;
+
+/// How long a client may take to ask, the first time and again.
+const REQUEST_WAIT: Duration = Duration::from_secs(30);
+
+/// The bytes of a request's head that are read; the least that hyper offers.
+const HEAD_MAX: usize = 8 << 10;
+
+/// How long nothing is accepted after an accept failed.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Where the daemon is asked how it is.
 pub type Asks = mpsc::Sender<oneshot::Sender<View>>;
@@ -134,23 +151,58 @@ impl Bound {
     /// The runtime cannot take the socket.
     pub fn serve(self, observer: Arc<Observer>, asks: Asks) -> io::Result<Admin> {
         let router = router(observer, asks);
-        // Serving ends by the task's end alone: failed accepts are retried after a pause.
-        let task = match self.socket {
-            Socket::Tcp(listener) => {
-                let listener = tokio::net::TcpListener::from_std(listener)?;
-                tokio::spawn(async move {
-                    let _ended = axum::serve(listener, router).await;
-                })
-            }
-            Socket::Unix(listener) => {
-                let listener = tokio::net::UnixListener::from_std(listener)?;
-                tokio::spawn(async move {
-                    let _ended = axum::serve(listener, router).await;
-                })
-            }
+        let listener = match self.socket {
+            Socket::Tcp(listener) => Listener::Tcp(tokio::net::TcpListener::from_std(listener)?),
+            Socket::Unix(listener) => Listener::Unix(tokio::net::UnixListener::from_std(listener)?),
         };
-        Ok(Admin { listen: self.listen, task })
+        Ok(Admin { listen: self.listen, task: tokio::spawn(serve(listener, router)) })
     }
+}
+
+enum Listener {
+    Tcp(tokio::net::TcpListener),
+    Unix(tokio::net::UnixListener),
+}
+
+/// Whoever asks, over whatever kind of socket.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+impl Listener {
+    async fn accept(&self) -> io::Result<Box<dyn Stream>> {
+        match self {
+            Self::Tcp(listener) => Ok(Box::new(listener.accept().await?.0)),
+            Self::Unix(listener) => Ok(Box::new(listener.accept().await?.0)),
+        }
+    }
+}
+
+/// Serves until the task is aborted, which ends its connections too.
+async fn serve(listener: Listener, router: Router) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept(), if connections.len() < CONNECTIONS_MAX => match accepted {
+                Ok(stream) => {
+                    connections.spawn(converse(stream, router.clone()));
+                }
+                // For want of descriptors, mostly; the workers say so in the log.
+                Err(_error) => tokio::time::sleep(ACCEPT_PAUSE).await,
+            },
+            Some(_ended) = connections.join_next() => {}
+        }
+    }
+}
+
+async fn converse(stream: Box<dyn Stream>, router: Router) {
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(REQUEST_WAIT)
+        .max_buf_size(HEAD_MAX)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    // How a connection to the admin listener ends is of no interest.
+    let _ended = connection.await;
 }
 
 #[derive(Clone)]
