@@ -31,16 +31,26 @@ const NODE_PROBE_INTERVAL: Duration = Duration::from_secs(30);
 
 /// The plan of a cluster; the same cluster gives the same plan, everywhere and always.
 pub fn plan(cluster: &Cluster, generation: u64) -> Plan {
+    let servers = Servers {
+        api_servers: endpoints(cluster, NodeRole::ControlPlane, cluster.api_server().port),
+        balancers: endpoints(cluster, NodeRole::LoadBalancer, cluster.internal().port),
+    };
     let mut nodes: BTreeMap<String, NodePlan> =
-        cluster.nodes().iter().map(|node| (node.name.clone(), plan_node(cluster, node))).collect();
+        cluster.nodes().iter().map(|node| (node.name.clone(), plan_node(cluster, node, &servers))).collect();
     for pool in [API_SERVERS, BALANCERS] {
         assign_preferences(&mut nodes, pool);
     }
     Plan { generation, nodes, sans: sans::sans(cluster) }
 }
 
+/// Everybody's endpoints, in the order of the description.
+struct Servers {
+    api_servers: Vec<PoolEndpoint>,
+    balancers: Vec<PoolEndpoint>,
+}
+
 /// One node's part, with the endpoints of every pool in the order of the description.
-fn plan_node(cluster: &Cluster, node: &Node) -> NodePlan {
+fn plan_node(cluster: &Cluster, node: &Node, servers: &Servers) -> NodePlan {
     let is_balancer = node.roles.contains(&NodeRole::LoadBalancer);
     // By address and port; where the two sides ask for the same one, the internal side's pool stands.
     let mut wanted: BTreeMap<(IpAddr, NonZeroU16), &'static str> = BTreeMap::new();
@@ -72,13 +82,12 @@ fn plan_node(cluster: &Cluster, node: &Node) -> NodePlan {
     let role = if has_foreign_clients(&listeners) { Role::Balancer } else { Role::NodeLocal };
     let mut pools = BTreeMap::new();
     if uses(API_SERVERS) {
-        let port = cluster.api_server().port;
-        let endpoints = endpoints(cluster, NodeRole::ControlPlane, port);
-        pools.insert(API_SERVERS.to_owned(), pool(cluster.balancing(), role, endpoints));
+        let pool = pool(cluster.balancing(), role, servers.api_servers.clone());
+        pools.insert(API_SERVERS.to_owned(), pool);
     }
     if uses(BALANCERS) {
-        let endpoints = endpoints(cluster, NodeRole::LoadBalancer, cluster.internal().port);
-        pools.insert(BALANCERS.to_owned(), pool(cluster.balancing(), Role::NodeLocal, endpoints));
+        let pool = pool(cluster.balancing(), Role::NodeLocal, servers.balancers.clone());
+        pools.insert(BALANCERS.to_owned(), pool);
     }
     NodePlan { listeners, pools, virtual_routers: Vec::new() }
 }

@@ -60,6 +60,7 @@ fn choose_second(orders: &mut [Vec<usize>], turns: &[usize], servers: usize) {
         heirs.taken.push(0);
     }
     let mut done: Vec<usize> = Vec::with_capacity(turns.len());
+    let mut looked = vec![0; servers];
     for turn in turns {
         let Some(order) = orders.get(*turn) else { continue };
         let first = order.first().copied().unwrap_or_default();
@@ -70,7 +71,7 @@ fn choose_second(orders: &mut [Vec<usize>], turns: &[usize], servers: usize) {
         let rank = best.map(|(rank, _)| rank);
         match rank {
             Some(rank) => take_second(orders, *turn, rank, &mut shares, &mut heirs),
-            None => exchange(orders, *turn, &done, &mut shares),
+            None => exchange(orders, *turn, &done, &mut looked, &mut shares),
         }
         done.push(*turn);
     }
@@ -95,15 +96,31 @@ fn take_second(
 
 /// The last open share may be that of the client's own first choice. Then somebody who was there before, and for whom
 /// that server is neither first nor second, takes it and hands over its own second choice.
-fn exchange(orders: &mut [Vec<usize>], turn: usize, done: &[usize], shares: &mut Shares) {
+///
+/// `looked` is how many of `done` are known to be of no use to each server; without it the search is quadratic.
+fn exchange(
+    orders: &mut [Vec<usize>],
+    turn: usize,
+    done: &[usize],
+    looked: &mut [usize],
+    shares: &mut Shares,
+) {
     let Some(first) = orders.get(turn).and_then(|order| order.first().copied()) else { return };
-    let is_free = |other: &&usize| {
-        orders.get(**other).is_some_and(|order| {
-            order.first().is_some_and(|server| *server != first)
-                && order.get(1).is_some_and(|server| *server != first)
-        })
+    let is_free = |other: &usize| {
+        let order = orders.get(*other).map(Vec::as_slice).unwrap_or_default();
+        matches!(order, [a, b, ..] if *a != first && *b != first)
     };
-    let Some(other) = done.iter().rev().find(is_free).copied() else { return };
+    let search = |from: usize| {
+        let rest = done.get(from..).unwrap_or_default();
+        rest.iter().position(is_free).map(|index| index.saturating_add(from))
+    };
+    let from = looked.get(first).copied().unwrap_or_default();
+    // Another exchange may have made an earlier one useful again.
+    let Some(found) = search(from).or_else(|| search(0)) else { return };
+    if let Some(looked) = looked.get_mut(first) {
+        *looked = found;
+    }
+    let Some(other) = done.get(found).copied() else { return };
     let Some(second) = orders.get(other).and_then(|order| order.get(1).copied()) else { return };
     for (client, server) in [(other, first), (turn, second)] {
         if let Some(order) = orders.get_mut(client)

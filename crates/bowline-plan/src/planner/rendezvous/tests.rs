@@ -43,6 +43,12 @@ fn first_and_second_choices_differ_by_one_at_most_for_every_small_size() {
 }
 
 #[test]
+fn large_clusters_are_balanced_too() {
+    let orders = orders_of(&names("node-", 20_000), &names("cp", 7));
+    assert!(spread(&counts(&orders, 7, 0)) <= 1 && spread(&counts(&orders, 7, 1)) <= 1);
+}
+
+#[test]
 fn the_clients_of_a_dead_server_go_to_all_others() {
     let orders = orders_of(&names("node-", 5_000), &names("cp", 5));
     for dead in 0..5 {
