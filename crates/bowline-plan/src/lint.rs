@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::cluster::{AdminListen, Cluster, Mode, NodeRole};
 use crate::plan::{Listener, Plan};
 use crate::planner::is_served_by_own_api_server;
+use crate::problem::Problem;
 use crate::source::Path;
 
 mod codes;
@@ -74,6 +75,17 @@ pub fn lint(cluster: &Cluster, plan: &Plan) -> Vec<Finding> {
     lint.findings
 }
 
+impl Severity {
+    /// As printed.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+            Self::Info => "info",
+        }
+    }
+}
+
 struct Lint<'a> {
     cluster: &'a Cluster,
     findings: Vec<Finding>,
@@ -89,31 +101,18 @@ fn side(name: &str) -> Path {
 
 impl Lint<'_> {
     fn add(&mut self, code: Code, path: &Path, message: impl Into<String>, remedy: impl Into<String>) {
-        let about = code.about();
-        let problem = self.cluster.source.problem(path, message.into(), remedy.into());
-        self.findings.push(Finding {
-            code: about.name,
-            severity: about.severity,
-            file: problem.file,
-            line: problem.line,
-            path: problem.path,
-            message: problem.message,
-            remedy: problem.remedy,
-        });
+        self.add_problem(code, self.cluster.source.problem(path, message.into(), remedy.into()));
+    }
+
+    fn add_problem(&mut self, code: Code, problem: Problem) {
+        let Code { name, severity, .. } = code;
+        let Problem { file, line, column: _, path, message, remedy } = problem;
+        self.findings.push(Finding { code: name, severity, file, line, path, message, remedy });
     }
 
     fn not_served_yet(&mut self) {
         for problem in unserved(self.cluster) {
-            let about = Code::NotServedYet.about();
-            self.findings.push(Finding {
-                code: about.name,
-                severity: about.severity,
-                file: problem.file,
-                line: problem.line,
-                path: problem.path,
-                message: problem.message,
-                remedy: problem.remedy,
-            });
+            self.add_problem(Code::NOT_SERVED_YET, problem);
         }
     }
 
@@ -160,7 +159,7 @@ impl Lint<'_> {
         ] {
             if !nodes.is_empty() {
                 let message = format!("a listener on {} needs a port that {other} has", named(&nodes));
-                self.add(Code::PortClash, path, message, remedy);
+                self.add(Code::PORT_CLASH, path, message, remedy);
             }
         }
     }
@@ -176,7 +175,12 @@ impl Lint<'_> {
                 let path = spec().key("nodes").index(index);
                 let message =
                     format!("address {address} of node {} lies in the service range {range}", node.name);
-                self.add(Code::AddressInServiceRange, &path, message, "use another address or another range");
+                self.add(
+                    Code::ADDRESS_IN_SERVICE_RANGE,
+                    &path,
+                    message,
+                    "use another address or another range",
+                );
             }
         }
         for (index, vip) in self.cluster.virtual_ips().iter().enumerate() {
@@ -185,7 +189,12 @@ impl Lint<'_> {
             {
                 let path = spec().key("virtualIPs").index(index).key("address");
                 let message = format!("virtual IP {address} lies in the service range {range}");
-                self.add(Code::AddressInServiceRange, &path, message, "use another address or another range");
+                self.add(
+                    Code::ADDRESS_IN_SERVICE_RANGE,
+                    &path,
+                    message,
+                    "use another address or another range",
+                );
             }
         }
     }
@@ -197,7 +206,7 @@ impl Lint<'_> {
         if let (Some(only), None) = (first, control_planes.next()) {
             let message = format!("{} runs the only API server", only.name);
             let remedy = "give two more nodes the role control-plane";
-            self.add(Code::SingleApiServer, &spec().key("nodes"), message, remedy);
+            self.add(Code::SINGLE_API_SERVER, &spec().key("nodes"), message, remedy);
         }
         let balancers: Vec<&str> =
             cluster.with_role(NodeRole::LoadBalancer).map(|node| node.name.as_str()).collect();
@@ -208,24 +217,24 @@ impl Lint<'_> {
                     let node = first.map(|node| node.name.as_str()).unwrap_or_default();
                     let message = format!("{name} clients use the API server of {node} alone");
                     let remedy = "give a node the role load-balancer, describe a virtual IP, or use an external balancer";
-                    self.add(Code::Spof, &path, message, remedy);
+                    self.add(Code::SPOF, &path, message, remedy);
                 }
                 (Mode::LoadBalancer, [only]) => {
                     let message = format!("{name} clients use the balancer {only} alone");
-                    self.add(Code::Spof, &path, message, "give another node the role load-balancer");
+                    self.add(Code::SPOF, &path, message, "give another node the role load-balancer");
                 }
                 (Mode::LoadBalancer, [first, ..]) if name == "external" && access.names.is_empty() => {
                     let message =
                         format!("without a name, external clients use the first balancer, {first}, alone");
                     let remedy =
                         "give `names:` that resolve to all balancers, or describe a virtual IP on them";
-                    self.add(Code::Spof, &side(name), message, remedy);
+                    self.add(Code::SPOF, &side(name), message, remedy);
                 }
                 (Mode::VirtualIp(chosen), _) => {
                     for vip in chosen.iter().filter_map(|index| cluster.virtual_ips().get(*index)) {
                         if let [only] = vip.on.as_slice() {
                             let message = format!("virtual IP {} can be on {only} alone", vip.name);
-                            self.add(Code::Spof, &path, message, "let it be on at least two nodes");
+                            self.add(Code::SPOF, &path, message, "let it be on at least two nodes");
                         }
                     }
                 }
@@ -239,7 +248,7 @@ impl Lint<'_> {
         if count > 0 && count.is_multiple_of(2) {
             let message =
                 format!("{count} etcd members survive as many failures as {}", count.saturating_sub(1));
-            self.add(Code::EtcdCountEven, &spec().key("nodes"), message, "use 3 or 5");
+            self.add(Code::ETCD_COUNT_EVEN, &spec().key("nodes"), message, "use 3 or 5");
         }
     }
 
@@ -253,7 +262,7 @@ impl Lint<'_> {
         if !modes.contains(&&Mode::LoadBalancer) && balancers.iter().any(|name| !holds_vip(name)) {
             let message = format!("nobody uses the balancers on {}", named(&balancers));
             let remedy = "say `mode: load-balancer` for the side that should, or take the role away";
-            self.add(Code::BalancerUnused, &spec().key("access"), message, remedy);
+            self.add(Code::BALANCER_UNUSED, &spec().key("access"), message, remedy);
         }
         for (index, vip) in cluster.virtual_ips().iter().enumerate() {
             let is_used =
@@ -261,7 +270,7 @@ impl Lint<'_> {
             if !is_used {
                 let message = format!("nobody uses virtual IP {}", vip.name);
                 let remedy = "say `mode: virtual-ip` for the side that should, or remove it";
-                self.add(Code::VirtualIpUnused, &spec().key("virtualIPs").index(index), message, remedy);
+                self.add(Code::VIRTUAL_IP_UNUSED, &spec().key("virtualIPs").index(index), message, remedy);
             }
         }
     }
@@ -271,11 +280,11 @@ impl Lint<'_> {
         if cluster.api_server().ca_file.is_none() {
             let message = "no CA: the certificates of the API servers are not verified";
             let remedy = "give `caFile:`, usually /etc/kubernetes/pki/ca.crt";
-            self.add(Code::NoCa, &spec().key("apiServer").key("caFile"), message, remedy);
+            self.add(Code::NO_CA, &spec().key("apiServer").key("caFile"), message, remedy);
         }
         if cluster.balancing().hold >= CLIENT_HANDSHAKE {
             let message = "clients give up a TLS handshake after 10s, before they would be let go";
-            self.add(Code::HoldTooLong, &spec().key("balancing").key("hold"), message, "set it below 10s");
+            self.add(Code::HOLD_TOO_LONG, &spec().key("balancing").key("hold"), message, "set it below 10s");
         }
     }
 
@@ -295,7 +304,7 @@ impl Lint<'_> {
             let message =
                 format!("components on {} use their own API server alone, at port {port}", named(&alone));
             let remedy = "set another port than the API servers', and point the components there at it";
-            self.add(Code::ControlPlaneNotHa, &side("internal").key("port"), message, remedy);
+            self.add(Code::CONTROL_PLANE_NOT_HA, &side("internal").key("port"), message, remedy);
         }
     }
 
@@ -306,7 +315,7 @@ impl Lint<'_> {
                 let message =
                     format!("{name} clients depend on {}, which is not described here", hosts.join(", "));
                 let remedy = "make sure that it is redundant and that it checks /readyz over TLS";
-                self.add(Code::ExternalBalancerUnknown, &side(name), message, remedy);
+                self.add(Code::EXTERNAL_BALANCER_UNKNOWN, &side(name), message, remedy);
             }
         }
     }
@@ -315,7 +324,7 @@ impl Lint<'_> {
         for path in unserved::without_effect(self.cluster) {
             if self.cluster.source.has(&path) {
                 self.add(
-                    Code::NoEffectYet,
+                    Code::NO_EFFECT_YET,
                     &path,
                     "this version does not act on it",
                     "leave it out, or leave it be",

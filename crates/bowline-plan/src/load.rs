@@ -8,7 +8,8 @@ use crate::problem::Problem;
 use crate::source::{self, Findings, Shape};
 use crate::validate::validate;
 
-/// A file larger than this is refused before it is looked at; a description of 20,000 nodes is half of it.
+/// A file larger than this is refused before it is looked at; 20,000 nodes with two addresses each are
+/// a quarter of it.
 pub const SIZE_LIMIT: usize = 8 << 20;
 
 /// Reads a description. `file` is its name, for messages.

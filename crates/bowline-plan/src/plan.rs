@@ -165,6 +165,19 @@ pub struct Sans {
     pub etcd: Vec<String>,
 }
 
+impl Policy {
+    /// As written in a description.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::LeastConnections => "least-connections",
+            Self::RoundRobin => "round-robin",
+            Self::RandomOfTwo => "random-of-two",
+            Self::Preferred => "preferred",
+            Self::Sticky => "sticky",
+        }
+    }
+}
+
 fn milliseconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_u64(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
 }

@@ -1,6 +1,11 @@
 //! The fuzz target of the description file, run on a committed corpus and on what proptest makes of it.
 //!
 //! The corpus is `corpus/description/` and the `cluster.yaml` of every planner case.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a test reads its corpus and a clock"
+)]
 
 use std::fs;
 use std::path::Path;

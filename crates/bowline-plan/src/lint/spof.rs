@@ -32,13 +32,23 @@ pub enum Lost {
     Some,
 }
 
+impl Lost {
+    /// As printed.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Some => "some",
+        }
+    }
+}
+
 /// The clients of each side.
 const INTERNAL: [&str; 2] = ["node", "pod"];
 const EXTERNAL: [&str; 1] = ["external"];
 const CONTROL_PLANE: &str = "control-plane";
 
-/// A member more than half of etcd's has to be up.
-const ETCD_QUORUM_OF_SURVIVORS: usize = 3;
+/// Etcd needs more than half of its members, so with this many it survives the loss of one.
+const ETCD_MEMBERS_TO_LOSE_ONE: usize = 3;
 
 /// What each single failure costs: of an API server, a balancer, an etcd member, the holder of a virtual IP, and a balancer
 /// that is not ours. Failures that nobody notices are left out.
@@ -171,7 +181,7 @@ fn external_balancers(cluster: &Cluster, table: &mut Vec<Spof>) {
 }
 
 fn etcd_members(cluster: &Cluster, table: &mut Vec<Spof>) {
-    if cluster.with_role(NodeRole::Etcd).count() >= ETCD_QUORUM_OF_SURVIVORS {
+    if cluster.with_role(NodeRole::Etcd).count() >= ETCD_MEMBERS_TO_LOSE_ONE {
         return;
     }
     for node in cluster.with_role(NodeRole::Etcd) {

@@ -13,8 +13,8 @@ use super::tree::{Entry, Path, Position, Tree, Value};
 /// Collections within collections. A description nests 6 deep.
 const NESTING_LIMIT: usize = 32;
 
-/// Values in all, aliases counted as often as they are used: 20,000 nodes with everything given are 300,000. At some 60
-/// bytes each, a file cannot make us use more than 40 MB.
+/// Values in all, aliases counted as often as they are used: 20,000 nodes with everything given are 300,000. It keeps
+/// what any file can make us use below 100 MB.
 const VALUES_LIMIT: usize = 600_000;
 
 /// Something wrong with the YAML itself.
