@@ -15,7 +15,7 @@ use std::sync::Arc;
 mod message;
 mod pick;
 
-pub use message::{Attempt, DialInput, DialOutput, GiveUp, Ticket};
+pub use message::{Attempt, Departure, DialInput, DialOutput, GiveUp, Ticket};
 
 /// Connection attempts of one client in flight at once, at most: three silent endpoints do not keep a client from the fourth,
 /// and one client can't flood a network with SYNs.
@@ -89,7 +89,19 @@ pub struct Dial {
 impl Dial {
     /// Starts to dial; drain the outputs at once, the first attempt is among them.
     pub fn new(snapshot: Arc<Snapshot>, ticket: Ticket, now: Instant) -> Self {
+        Self::start(snapshot, ticket, None, now)
+    }
+
+    /// Dials anew for a client that was connected and got no answer: the first round leaves out the endpoint it comes from,
+    /// and attempts are numbered on from those it made before, so that their late outcomes are not taken for new ones.
+    pub fn again(snapshot: Arc<Snapshot>, ticket: Ticket, from: Departure, now: Instant) -> Self {
+        Self::start(snapshot, ticket, Some(from), now)
+    }
+
+    fn start(snapshot: Arc<Snapshot>, ticket: Ticket, from: Option<Departure>, now: Instant) -> Self {
         let give_up_at = now + snapshot.timers.hold;
+        let known = |id| snapshot.endpoints.iter().any(|endpoint| endpoint.id == id);
+        let tried = from.map(|from| from.endpoint).filter(|&id| known(id)).into_iter().collect();
         let mut dial = Self {
             snapshot,
             turn: ticket.turn,
@@ -97,10 +109,10 @@ impl Dial {
             prng: Prng::new(ticket.seed),
             give_up_at,
             racing: Vec::new(),
-            tried: Vec::new(),
+            tried,
             pause_until: None,
             rounds: 0,
-            attempts: 0,
+            attempts: from.map_or(0, |from| from.attempts),
             expired: 0,
             failures: Failures::default(),
             done: false,
@@ -108,6 +120,11 @@ impl Dial {
         };
         dial.advance(now);
         dial
+    }
+
+    /// Attempts numbered so far, those before a [`Departure`] among them.
+    pub const fn attempts(&self) -> u32 {
+        self.attempts
     }
 
     /// Whether it has won or given up.

@@ -28,7 +28,7 @@ mod reason;
 mod snapshot;
 mod spec;
 
-pub use dial::{Attempt, Dial, DialInput, DialOutput, GiveUp, MAX_RACING, Ticket};
+pub use dial::{Attempt, Departure, Dial, DialInput, DialOutput, GiveUp, MAX_RACING, Ticket};
 pub use evidence::{Certificate, Evidence, ProbeFailure, ProbeResult, Stage, Status, TEXT_MAX};
 pub use message::{Event, Input, Output};
 pub use pool::{ENDPOINTS_MAX, PROBES_IN_FLIGHT_MAX, Pool};

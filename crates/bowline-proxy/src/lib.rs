@@ -14,6 +14,7 @@
 
 mod config;
 mod deadlines;
+mod first_flight;
 mod mailbox;
 mod occupancy;
 mod parked;

@@ -14,6 +14,7 @@
 //! A failure of either side is a failure of the connection: the caller resets both. Bytes that the failed side had sent before
 //! are still passed on as far as the other side takes them at once, since they may be its last words (a TLS alert).
 
+use crate::first_flight::Kept;
 use std::io;
 use std::os::fd::OwnedFd;
 
@@ -66,6 +67,9 @@ pub(crate) enum Verdict {
     Waiting,
     /// The budget is used up; run again without waiting for an event, since none may come.
     Unfinished,
+    /// The endpoint has ended before it said anything, and the client can still be moved to another one
+    /// ([`Duplex::start_over`]); to pass the end on, [`Duplex::stay`] and run again.
+    Unanswered,
     /// Both directions have ended and everything was delivered: close both ends.
     Closed,
     /// One end has failed: reset both.
@@ -77,13 +81,19 @@ pub(crate) enum Verdict {
 const BUDGET: usize = 4;
 
 /// Both directions of a connection.
-#[derive(Default, Debug)]
+#[derive(Debug)]
 pub(crate) struct Duplex {
     up: Direction,
     down: Direction,
+    /// What the client has sent, until something comes back.
+    kept: Kept,
 }
 
 impl Duplex {
+    pub(crate) fn new() -> Self {
+        Self { up: Direction::default(), down: Direction::default(), kept: Kept::new() }
+    }
+
     /// Remembers what an event said.
     pub(crate) fn notice(&mut self, side: Side, readiness: Readiness) {
         let (source, sink) = match side {
@@ -97,9 +107,13 @@ impl Duplex {
 
     /// Moves what can be moved, through `buffer`.
     pub(crate) fn run<W: Wire>(&mut self, client: &W, endpoint: &W, buffer: &mut [u8]) -> Verdict {
-        let down = self.down.pump(endpoint, client, buffer);
-        let up = self.up.pump(client, endpoint, buffer);
+        let down = self.down.pump(endpoint, client, buffer, &mut Kept::never());
+        if self.down.received > 0 {
+            self.kept = Kept::never();
+        }
+        let up = self.up.pump(client, endpoint, buffer, &mut self.kept);
         match (down, up) {
+            (Ok(_), Ok(_)) if self.closed_unanswered() && self.is_repeatable() => Verdict::Unanswered,
             (Ok(down), Ok(up)) => self.conclude(client, endpoint, down, up),
             (Err(Fault::Source(error)), _) => Verdict::Failed(Side::Endpoint, error),
             (Err(Fault::Sink(error)), _) => Verdict::Failed(Side::Client, error),
@@ -121,8 +135,8 @@ impl Duplex {
     ) -> Verdict {
         // What becomes of them changes nothing: the connection is over.
         let _ = match side {
-            Side::Client => self.up.pump(client, endpoint, buffer),
-            Side::Endpoint => self.down.pump(endpoint, client, buffer),
+            Side::Client => self.up.pump(client, endpoint, buffer, &mut Kept::never()),
+            Side::Endpoint => self.down.pump(endpoint, client, buffer, &mut Kept::never()),
         };
         Verdict::Failed(side, error)
     }
@@ -155,6 +169,25 @@ impl Duplex {
     /// Bytes taken from the client and from the endpoint so far.
     pub(crate) const fn received(&self) -> Received {
         Received { up: self.up.received, down: self.down.received }
+    }
+
+    /// Whether another endpoint can be given all that the client has sent, as if this one had never been.
+    pub(crate) fn is_repeatable(&self) -> bool {
+        self.down.received == 0 && self.up.phase == Phase::Flowing && self.kept.repeatable().is_some()
+    }
+
+    /// Forgets the endpoint: what the client has sent is sent to the next one.
+    pub(crate) fn start_over(&mut self) {
+        debug_assert!(self.is_repeatable(), "bytes are lost or sent twice");
+        self.up.refused = self.kept.repeatable().unwrap_or_default().into();
+        self.up.refused_start = 0;
+        self.up.sink_ready = false;
+        self.down = Direction { sink_ready: self.down.sink_ready, ..Direction::default() };
+    }
+
+    /// The client stays with its endpoint, whatever comes.
+    pub(crate) fn stay(&mut self) {
+        self.kept = Kept::never();
     }
 
     /// The endpoint has ended its direction before it sent a byte, although the client sent some and has not ended.
@@ -211,7 +244,14 @@ enum Fault {
 }
 
 impl Direction {
-    fn pump<W: Wire>(&mut self, source: &W, sink: &W, buffer: &mut [u8]) -> Result<Pumped, Fault> {
+    /// Moves what can be moved; what is taken from the source is added to `kept`.
+    fn pump<W: Wire>(
+        &mut self,
+        source: &W,
+        sink: &W,
+        buffer: &mut [u8],
+        kept: &mut Kept,
+    ) -> Result<Pumped, Fault> {
         let mut moved = 0;
         while self.phase == Phase::Flowing {
             if !self.flush(sink)? || !self.source_ready || !self.sink_ready {
@@ -228,6 +268,7 @@ impl Direction {
                     self.source_ready = received == buffer.len() || self.source_finished;
                     self.received += received as u64;
                     moved += received;
+                    kept.add(&buffer[..received]);
                     self.deliver(sink, &buffer[..received])?;
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.source_ready = false,

@@ -31,6 +31,8 @@ pub struct ListenerStats {
     pub held: u64,
     /// Connections being relayed at this moment.
     pub open: u64,
+    /// Clients moved to another endpoint because the first one said nothing.
+    pub redialled: u64,
     /// Bytes taken from clients.
     pub bytes_up: u64,
     /// Bytes taken from endpoints.
@@ -40,7 +42,15 @@ pub struct ListenerStats {
 
 impl Default for ListenerStats {
     fn default() -> Self {
-        Self { accepted: 0, held: 0, open: 0, bytes_up: 0, bytes_down: 0, ended: [0; EndReason::ALL.len()] }
+        Self {
+            accepted: 0,
+            held: 0,
+            open: 0,
+            redialled: 0,
+            bytes_up: 0,
+            bytes_down: 0,
+            ended: [0; EndReason::ALL.len()],
+        }
     }
 }
 
@@ -79,6 +89,8 @@ pub(crate) enum Moment {
     Accepted,
     /// An endpoint was won.
     Opened,
+    /// It said nothing, and another one is dialled.
+    Redialled,
     Moved {
         up: u64,
         down: u64,
@@ -96,6 +108,7 @@ pub(crate) struct ListenerCounters {
     accepted: Count,
     held: Count,
     open: Count,
+    redialled: Count,
     bytes_up: Count,
     bytes_down: Count,
     ended: [Count; EndReason::ALL.len()],
@@ -111,6 +124,11 @@ impl ListenerCounters {
             Moment::Opened => {
                 self.held.subtract(1);
                 self.open.add(1);
+            }
+            Moment::Redialled => {
+                self.open.subtract(1);
+                self.held.add(1);
+                self.redialled.add(1);
             }
             Moment::Moved { up, down } => {
                 self.bytes_up.add(up);
@@ -129,6 +147,7 @@ impl ListenerCounters {
         stats.accepted += self.accepted.get();
         stats.held += self.held.get();
         stats.open += self.open.get();
+        stats.redialled += self.redialled.get();
         stats.bytes_up += self.bytes_up.get();
         stats.bytes_down += self.bytes_down.get();
         for (sum, count) in stats.ended.iter_mut().zip(&self.ended) {

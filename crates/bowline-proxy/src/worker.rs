@@ -13,6 +13,7 @@ mod accept;
 mod connection;
 mod hold;
 mod pools;
+mod redial;
 mod serve;
 
 use crate::config::{ListenerId, PoolId};

@@ -23,6 +23,15 @@ pub struct Ticket {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Attempt(pub u32);
 
+/// Where a client comes from that is dialled for again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Departure {
+    /// Who did not answer it.
+    pub endpoint: EndpointId,
+    /// [`Dial::attempts`](crate::Dial::attempts) of the dial before.
+    pub attempts: u32,
+}
+
 /// What can happen to a dial. Attempts that are not in flight (aborted, ended) are ignored.
 #[derive(Clone, Debug)]
 pub enum DialInput {

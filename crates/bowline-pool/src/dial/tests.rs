@@ -40,7 +40,10 @@ struct Bench {
 
 impl Bench {
     fn new(snapshot: &Arc<Snapshot>) -> Self {
-        let mut dial = Dial::new(Arc::clone(snapshot), Ticket { turn: 0, seed: 1, crowd: 0 }, ms(0));
+        Self::of(Dial::new(Arc::clone(snapshot), Ticket { turn: 0, seed: 1, crowd: 0 }, ms(0)))
+    }
+
+    fn of(mut dial: Dial) -> Self {
         let first: Vec<_> = core::iter::from_fn(|| dial.poll_output()).collect();
         let mut bench = Self { dial: Checked::new(dial, 32), said: Vec::new(), leases: Vec::new() };
         bench.note(first);
@@ -271,6 +274,24 @@ fn ended_attempts_are_ignored_and_leases_count() {
     assert_eq!(snapshot.endpoints[1].connections.get(), 1);
     bench.leases.clear();
     assert_eq!(snapshot.endpoints[1].connections.get(), 0);
+}
+
+#[test]
+fn a_client_that_departs_goes_elsewhere_first_and_back_at_last() {
+    let snapshot = snapshot_of(Policy::Sticky, &[Grade::Ready; 3]);
+    let ticket = Ticket { turn: 0, seed: 1, crowd: 0 };
+    let from = Departure { endpoint: EndpointId(0), attempts: 7 };
+    let mut bench = Bench::of(Dial::again(Arc::clone(&snapshot), ticket, from, ms(0)));
+    assert_eq!(bench.take(), ["connect 7 to 1"]);
+    // A late outcome of an attempt made before changes nothing.
+    assert!(bench.at(0, DialInput::Connected(Attempt(6))).is_empty());
+    assert_eq!(bench.at(0, DialInput::Refused(Attempt(7))), ["report 1 Refused", "connect 8 to 2"]);
+    assert_eq!(bench.at(0, DialInput::Refused(Attempt(8))), ["report 2 Refused"]);
+    assert_eq!(bench.timeout().1, ["connect 9 to 0"], "the next round leaves nobody out");
+
+    let gone = Departure { endpoint: EndpointId(9), attempts: 1 };
+    let mut bench = Bench::of(Dial::again(snapshot, ticket, gone, ms(0)));
+    assert_eq!(bench.take(), ["connect 1 to 0"]);
 }
 
 #[test]

@@ -135,7 +135,7 @@ struct Run {
 impl Run {
     fn new(buffer: usize) -> Self {
         let (client, endpoint) = (Peer::default(), Peer::default());
-        let mut duplex = Duplex::default();
+        let mut duplex = Duplex::new();
         // Both are connected, and writable as far as anybody knows.
         for side in [Side::Client, Side::Endpoint] {
             duplex.notice(side, Readiness { writable: true, ..Readiness::default() });
@@ -182,7 +182,7 @@ impl Run {
         match verdict {
             Verdict::Waiting => {}
             Verdict::Unfinished => unreachable!("run() goes on until it is finished"),
-            Verdict::Closed | Verdict::Failed(..) => self.over = Some(verdict),
+            Verdict::Unanswered | Verdict::Closed | Verdict::Failed(..) => self.over = Some(verdict),
         }
     }
 
@@ -191,7 +191,10 @@ impl Run {
             let before = self.duplex.received();
             match self.duplex.run(&self.client, &self.endpoint, &mut self.buffer) {
                 Verdict::Unfinished => assert_ne!(self.duplex.received(), before, "no progress"),
-                verdict @ (Verdict::Waiting | Verdict::Closed | Verdict::Failed(..)) => return verdict,
+                verdict
+                @ (Verdict::Waiting | Verdict::Unanswered | Verdict::Closed | Verdict::Failed(..)) => {
+                    return verdict;
+                }
             }
         }
         panic!("a run without end");
@@ -277,9 +280,95 @@ proptest! {
                 prop_assert!(client.ended && endpoint.ended);
                 prop_assert_eq!((&client.sent, &endpoint.sent), (&endpoint.taken, &client.taken));
             }
-            Some(Verdict::Waiting | Verdict::Unfinished) | None => prop_assert!(false, "nobody noticed the reset"),
+            Some(Verdict::Waiting | Verdict::Unfinished | Verdict::Unanswered) | None => {
+                prop_assert!(false, "nobody noticed the reset");
+            }
         }
     }
+}
+
+/// A ClientHello as a real client sends it.
+const HELLO: &[u8] = include_bytes!("../../tests/wire/openssl-tls13.bin");
+
+impl Peer {
+    fn sends_bytes(&self, bytes: &[u8]) {
+        let mut state = self.0.borrow_mut();
+        state.sent.extend(bytes);
+        state.incoming.extend(bytes);
+        state.edge = true;
+    }
+}
+
+impl Run {
+    /// Puts another endpoint in the place of the one that said nothing.
+    fn start_over(&mut self) {
+        self.over = None;
+        self.duplex.start_over();
+        self.endpoint = Peer::default();
+        self.duplex.notice(Side::Endpoint, Readiness { writable: true, ..Readiness::default() });
+        let verdict = self.run();
+        assert!(matches!(verdict, Verdict::Waiting), "{verdict:?}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn the_second_endpoint_gets_all_that_the_first_one_was_sent(
+        pieces in prop::collection::vec((1usize..200, 0usize..200), 1..12),
+        leaves in 0usize..3,
+        buffer in 1usize..400,
+    ) {
+        let mut run = Run::new(buffer);
+        let mut rest = HELLO;
+        for (sent, read) in pieces {
+            let (piece, later) = rest.split_at(sent.min(rest.len()));
+            rest = later;
+            run.client.sends_bytes(piece);
+            run.act(Side::Client, Act::Event);
+            run.act(Side::Endpoint, Act::Reads(read));
+            run.act(Side::Endpoint, Act::Event);
+        }
+        let relayed = run.duplex.received().up;
+        let whole = relayed == HELLO.len() as u64;
+        match leaves {
+            0 => run.endpoint.ends(),
+            1 => run.endpoint.resets(),
+            _ => {} // it is silent
+        }
+        run.act(Side::Endpoint, Act::Event);
+        prop_assert_eq!(run.duplex.is_repeatable(), whole, "{} bytes were relayed", relayed);
+        prop_assert_eq!(matches!(run.over, Some(Verdict::Unanswered)), whole && leaves == 0);
+        if whole {
+            run.start_over();
+            run.endpoint.sends(40);
+            run.settle();
+            run.check();
+            prop_assert_eq!(&run.endpoint.0.borrow().taken, HELLO);
+            prop_assert_eq!(run.client.0.borrow().taken.len(), 40);
+            prop_assert!(!run.duplex.is_repeatable(), "it was answered");
+            run.client.sends(30);
+            run.endpoint.ends();
+            run.client.ends();
+            run.settle();
+            run.check();
+            prop_assert!(matches!(run.over, Some(Verdict::Closed)), "{:?}", run.over);
+        }
+    }
+}
+
+#[test]
+fn a_client_that_stays_learns_that_its_endpoint_has_ended() {
+    let mut run = Run::new(1_000);
+    run.client.sends_bytes(HELLO);
+    run.endpoint.reads(1_000);
+    run.act(Side::Client, Act::Event);
+    run.endpoint.ends();
+    run.act(Side::Endpoint, Act::Event);
+    assert!(matches!(run.over.take(), Some(Verdict::Unanswered)));
+    assert!(!run.client.0.borrow().finished);
+    run.duplex.stay();
+    assert!(matches!(run.run(), Verdict::Waiting));
+    assert!(run.client.0.borrow().finished);
 }
 
 #[test]

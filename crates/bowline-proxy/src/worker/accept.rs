@@ -170,7 +170,8 @@ impl Worker {
             since: self.now,
             deadline: None,
             queued: false,
-            duplex: Duplex::default(),
+            duplex: Duplex::new(),
+            redials: 0,
             phase: Phase::Held(Box::new(Held { dial, attempts: Vec::new() })),
         });
         // Before the endpoint's socket: what the client has sent already is then known when the endpoint is won.

@@ -31,6 +31,8 @@ pub(super) struct Connection {
     /// Whether it stands in the worker's queue of unfinished ones.
     pub(super) queued: bool,
     pub(super) duplex: Duplex,
+    /// How often it was moved from one endpoint to another.
+    pub(super) redials: u8,
     pub(super) phase: Phase,
 }
 
@@ -65,6 +67,8 @@ pub(super) struct Attempting {
 pub(super) struct Open {
     pub(super) socket: OwnedFd,
     pub(super) tag: AttemptTag,
+    /// Attempts made for this client so far.
+    pub(super) attempts: u32,
     pub(super) endpoint: EndpointId,
     /// Counts the connection while it lives.
     pub(super) _lease: ConnectionLease,

@@ -184,8 +184,15 @@ impl Worker {
         let Some(at) = held.attempts.iter().position(|a| a.attempt == attempt) else { return };
         let Attempting { attempt, endpoint, socket, lease, readiness } = held.attempts.swap_remove(at);
         let losers = std::mem::take(&mut held.attempts);
-        let tag = AttemptTag::from(attempt);
-        let open = Open { socket, tag, endpoint, _lease: lease, flight: Flight::Grounded, settled: false };
+        let open = Open {
+            socket,
+            tag: AttemptTag::from(attempt),
+            attempts: held.dial.attempts(),
+            endpoint,
+            _lease: lease,
+            flight: Flight::Grounded,
+            settled: false,
+        };
         connection.phase = Phase::Open(open);
         connection.duplex.notice(Side::Endpoint, readiness);
         connection.origin.counters.count(Moment::Opened);

@@ -64,6 +64,19 @@ impl Pools {
         Some((Arc::clone(&entry.snapshot), ticket))
     }
 
+    /// Whether an endpoint beside `endpoint` takes new connections.
+    pub(super) fn has_other(&self, pool: PoolId, endpoint: EndpointId) -> bool {
+        self.0.get(&pool).is_some_and(|entry| {
+            entry.snapshot.endpoints.iter().any(|other| {
+                other.id != endpoint
+                    && match other.grade {
+                        Grade::Ready | Grade::Alive => true,
+                        Grade::Draining | Grade::Dead => false,
+                    }
+            })
+        })
+    }
+
     /// A client is held no more.
     pub(super) fn released(&mut self, pool: PoolId) {
         if let Some(entry) = self.0.get_mut(&pool) {

@@ -115,8 +115,18 @@ impl Worker {
                     self.unfinished.push_back(key);
                 }
             }
+            Verdict::Unanswered => {
+                if !self.redial(key) {
+                    self.pass_on_end(key);
+                }
+            }
             Verdict::Closed => self.end(key, EndReason::Closed),
-            Verdict::Failed(side, error) => self.end(key, end_reason(side, &error)),
+            Verdict::Failed(Side::Endpoint, error) => {
+                if !self.redial(key) {
+                    self.end(key, end_reason(Side::Endpoint, &error));
+                }
+            }
+            Verdict::Failed(Side::Client, error) => self.end(key, end_reason(Side::Client, &error)),
         }
     }
 
@@ -138,6 +148,7 @@ impl Worker {
         open.flight = Flight::Over;
         let (pool, endpoint) = (connection.pool, open.endpoint);
         self.tell_pool(pool, endpoint, Evidence::UnansweredFlight);
+        self.redial(key);
     }
 }
 
