@@ -182,9 +182,41 @@ fn silence_is_judged_after_what_an_answer_takes() {
     assert_eq!(at(&health, true, None), Some(ms(500)), "connect and handshake take longer");
     assert_eq!(at(&health, false, Some(Duration::from_millis(150))), Some(ms(400)), "so does a long way");
     let mut health = ready();
+    for _ in 0..2 {
+        health.reported(Evidence::UnansweredFlight, true, ms(250), BOTH);
+    }
+    assert_eq!(at(&health, false, None), Some(ms(450)), "evidence after the probe was sent waits as long");
+    let mut health = ready();
     probe(&mut health, ProbeResult::Failed(ProbeFailure::TimedOut(Stage::Request)));
     assert_eq!(at(&health, false, None), Some(ms(500)), "one time-out, and the next probe is silent too");
     assert_eq!(at(&dead(), false, None), None);
+}
+
+#[test]
+fn a_run_is_broken_by_its_contrary() {
+    let mut health = ready();
+    for _ in 0..5 {
+        probe(&mut health, not_ready());
+        probe(&mut health, ok(false));
+    }
+    assert_eq!(health.grade(), Grade::Ready);
+    for _ in 0..5 {
+        probe(&mut health, refused());
+        probe(&mut health, ok(true));
+    }
+    assert_eq!(health.grade(), Grade::Ready);
+    let mut health = draining();
+    for _ in 0..5 {
+        probe(&mut health, ok(false));
+        probe(&mut health, not_ready());
+    }
+    assert_eq!(health.grade(), Grade::Draining);
+    let mut health = dead();
+    for _ in 0..5 {
+        probe(&mut health, ok(true));
+        probe(&mut health, refused());
+    }
+    assert_eq!(health.grade(), Grade::Dead);
 }
 
 #[test]
