@@ -106,7 +106,12 @@ impl Daemon {
             process.must_run();
             TcpStream::connect_timeout(&cluster.listen, PATIENCE).ok()
         });
-        Daemon { process, cluster, config, listening_after: started.elapsed() }
+        let listening_after = started.elapsed();
+        wait_for("the admin listener", PATIENCE, || {
+            process.must_run();
+            TcpStream::connect_timeout(&cluster.admin, PATIENCE).ok()
+        });
+        Daemon { process, cluster, config, listening_after }
     }
 
     /// Runs it where it is expected to end by itself: status and what it printed.
