@@ -54,8 +54,8 @@ impl Prober {
         Self { address, kept: None }
     }
 
-    /// Asks once, over a new connection if it has to be `fresh`. Takes at most two handshakes' and three answers' times, and
-    /// mostly one of either.
+    /// Asks once, over a new connection if it has to be `fresh`. Takes at most two handshakes' times and one
+    /// answer's, and mostly one of either.
     pub async fn probe(&mut self, material: &Arc<Material>, timeouts: Timeouts, fresh: bool) -> ProbeResult {
         if fresh {
             self.kept = None;
@@ -105,7 +105,7 @@ impl Prober {
     ) -> ProbeResult {
         let livez = match readyz {
             Status::Ok | Status::Unauthorized | Status::TooManyRequests => None,
-            Status::Failing(_) => ask_live(self.address, &mut kept, timeouts).await.ok(),
+            Status::Failing(_) => ask_live(self.address, &mut kept, timeouts).await,
         };
         let certificate = kept.certificate.clone();
         if !kept.connection.is_closed() && !kept.connection.is_waiting() {
@@ -130,17 +130,22 @@ impl Kept {
     }
 }
 
-/// Asks `/livez`, on a new connection where the server closed the one that `/readyz` was asked over.
-async fn ask_live(address: SocketAddr, kept: &mut Kept, timeouts: Timeouts) -> Result<Status, ProbeFailure> {
+/// Asks `/livez`, on a new connection where the server closed the one that `/readyz` was asked over; none when there is no
+/// answer within the handshake's time in all.
+async fn ask_live(address: SocketAddr, kept: &mut Kept, timeouts: Timeouts) -> Option<Status> {
     let material = Arc::clone(&kept.material);
-    if !kept.connection.is_closed() {
-        match kept.connection.ask(LIVE, &material, timeouts.answer).await {
-            Err(ProbeFailure::Closed(_)) => {}
-            answer => return answer,
+    let deadline = Instant::now() + timeouts.handshake;
+    let asked = async {
+        if !kept.connection.is_closed() {
+            match kept.connection.ask(LIVE, &material, timeouts.answer).await {
+                Err(ProbeFailure::Closed(_)) => {}
+                answer => return answer,
+            }
         }
-    }
-    (*kept, _) = connect(address, &material, Instant::now() + timeouts.handshake).await?;
-    kept.connection.ask(LIVE, &material, timeouts.answer).await
+        (*kept, _) = connect(address, &material, deadline).await?;
+        kept.connection.ask(LIVE, &material, timeouts.answer).await
+    };
+    timeout_at(deadline, asked).await.ok()?.ok()
 }
 
 /// Connects and shakes hands until `deadline`; also returns how long the TCP connection took.
