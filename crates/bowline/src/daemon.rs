@@ -79,6 +79,10 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     let proxy = Proxy::start(config, Arc::new(ReportSink(sink)))
         .map_err(|error| Failure::RunTime(vec![format!("cannot start the proxy: {error}")]))?;
     observer.daemon(DaemonEvent::Started { node: part.node.clone(), workers: workers.get(), nofile });
+    let possible = proxy.connections_max();
+    if possible < config.connections_max {
+        observer.daemon(DaemonEvent::ConnectionsLimited { wanted: config.connections_max, possible });
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

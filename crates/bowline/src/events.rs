@@ -88,6 +88,13 @@ pub enum DaemonEvent {
         /// Why.
         error: String,
     },
+    /// Fewer connections can be served at a time than the description allows, for want of open files.
+    ConnectionsLimited {
+        /// What the description allows.
+        wanted: usize,
+        /// What can be served.
+        possible: usize,
+    },
     /// A probe has ended.
     Probed {
         /// Of which pool's endpoint.

@@ -118,6 +118,9 @@ fn write_daemon(event: &DaemonEvent) {
             warn!(?addresses, "this host has no IPv6; clients reach the IPv4 loopback address only");
         }
         DaemonEvent::OpenFilesLimited { error } => warn!(error, "the limit of open files cannot be raised"),
+        DaemonEvent::ConnectionsLimited { wanted, possible } => {
+            warn!(wanted, possible, "the limit of open files allows fewer connections; raise the hard limit");
+        }
         DaemonEvent::Probed { pool, endpoint, outcome } => {
             debug!(pool = &**pool, endpoint = &**endpoint, outcome = outcome.as_str(), "probed");
         }

@@ -66,6 +66,7 @@ fn count_daemon(event: &DaemonEvent, increment: Increment<'_>) {
         | DaemonEvent::AdminFailed { .. }
         | DaemonEvent::NoIpv6 { .. }
         | DaemonEvent::OpenFilesLimited { .. }
+        | DaemonEvent::ConnectionsLimited { .. }
         | DaemonEvent::Unchanged { .. }
         | DaemonEvent::NeedsRestart { .. }
         | DaemonEvent::NotWatched { .. }
