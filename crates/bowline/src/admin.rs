@@ -293,3 +293,6 @@ pub fn parse_listen(text: &str) -> Result<AdminListen, ParseAdminError> {
     }
     Ok(AdminListen::Tcp(address))
 }
+
+#[cfg(test)]
+mod tests;
