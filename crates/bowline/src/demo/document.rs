@@ -183,10 +183,11 @@ impl Demo {
         let mut text = table(header, self.faults.iter().map(Observation::row));
         text.push_str(
             "
-One new connection with a request every 10 ms, and 20 long ones; each fault watched
-for 6 s in one run. FAILED: requests sent after the fault that got no answer within
-1 s. OUTAGE: from the first that failed or took over 100 ms to the first of 25 good
-ones in a row. EXTRA: the slowest success. BROKEN, HUNG: of the 20 long connections.
+One new connection with a request every 10 ms, and 20 long ones; each fault was
+watched for 6 s, in one run. FAILED: requests sent after the fault that got no
+answer within 1 s. OUTAGE: from the first that failed or took over 100 ms to the
+first of 25 good ones in a row. EXTRA: the slowest success. BROKEN, HUNG: of the
+20 long connections.
 ",
         );
         text
