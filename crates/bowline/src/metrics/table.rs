@@ -87,7 +87,7 @@ macro_rules! metrics {
 }
 
 metrics! {
-    BUILD: Gauge "build" ["version", "node"] "Always 1; the labels say which version does which node's part";
+    BUILD: Gauge "build_info" ["version", "node"] "Always 1; the labels say which version does which node's part";
     UPTIME: Gauge "uptime_seconds" [] "How long the daemon has run";
     GENERATION: Gauge "plan_generation" [] "Counts the plans put in force since the start";
     DRAINING: Gauge "draining" [] "1 while the daemon is stopping and waits for open connections";
