@@ -140,6 +140,7 @@ pub(crate) fn before(
     let cluster = Cluster {
         servers: vec![("own".to_owned(), address)],
         server_port: port,
+        balancers: vec![("lb1".to_owned(), listen)],
         listen: SocketAddr::new(listen, free_port(&[listen])),
         admin: SocketAddr::new(loopback(0, 1), free_port(&[loopback(0, 1)])),
         ca_file: Some(scratch.file("own-ca.crt", &authority.pem())),

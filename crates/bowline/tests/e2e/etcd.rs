@@ -84,6 +84,7 @@ fn etcdctl_puts_gets_and_watches_while_a_member_dies() {
             .map(|(index, one)| (format!("etcd{}", index + 1), *one))
             .collect(),
         server_port: etcd.port,
+        balancers: vec![("lb1".to_owned(), balancer)],
         listen: SocketAddr::new(balancer, free_port(&[balancer])),
         admin: SocketAddr::new(loopback(0, 1), free_port(&[loopback(0, 1)])),
         ca_file: Some(ca.clone()),

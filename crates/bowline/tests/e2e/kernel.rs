@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use bowline_lab::certs::Validity;
 use bowline_sys::netns::{LinkState, Namespace};
 
-use crate::harness::{Cluster, Daemon, Fleet, PATIENCE, Process, Scratch, root, skip, wait_for};
+use crate::harness::{
+    Cluster, Daemon, Fleet, PATIENCE, Process, Scratch, installed, output, root, skip, wait_for,
+};
 use crate::outage::{observe, sound, start_client, told};
 
 /// In a namespace of its own every port is free.
@@ -88,6 +90,74 @@ impl Network {
     }
 }
 
+/// Where balancers take clients: any port but the API servers', so that nothing reaches these by accident.
+const BALANCER_PORT: u16 = 8443;
+
+/// Adds a machine for a balancer on link `number`, which reaches the API servers through this thread's machine, and starts it there.
+fn add_balancer(
+    scratch: &Scratch,
+    network: &Network,
+    number: u8,
+    balancers: &[(String, IpAddr)],
+) -> (Namespace, Daemon) {
+    let (own, other, prefix) = Family::V4.link(number);
+    let machine = Namespace::create().expect("make a namespace");
+    let link = format!("to-lb{number}");
+    network.here.join(&link, &machine, "eth0").expect("join two namespaces");
+    for (namespace, link, address) in [(&network.here, link.as_str(), own), (&machine, "eth0", other)] {
+        namespace.add_address(link, address, prefix).expect("give a link an address");
+        namespace.set_link(link, LinkState::Up).expect("set a link up");
+    }
+    let mut cluster = Cluster::balancer(&network.fleet);
+    cluster.balancers = balancers.to_vec();
+    cluster.listen = SocketAddr::new(other, BALANCER_PORT);
+    let start = || {
+        route_through(own);
+        Daemon::start(scratch, cluster)
+    };
+    let daemon = machine.inside(start).expect("start a balancer on its machine");
+    (machine, daemon)
+}
+
+/// Sends what is not for a neighbour through `gateway`.
+fn route_through(gateway: IpAddr) {
+    output(std::process::Command::new("ip").args(["route", "add", "default", "via", &gateway.to_string()]));
+}
+
+#[test]
+fn kernel_outage_killed_balancer_is_invisible_to_a_node() {
+    if !root() || !installed("ip") {
+        return skip("network namespaces with routes need root and iproute2");
+    }
+    observe("balancer-killed", |scratch| {
+        let network = Network::enter(scratch, Family::V4);
+        std::fs::write("/proc/sys/net/ipv4/ip_forward", "1").expect("forward between the machines");
+        for (machine, (gateway, ..)) in network.machines.iter().zip(&network.links) {
+            machine.inside(|| route_through(*gateway)).expect("give a machine a route");
+        }
+        let balancers: Vec<(String, IpAddr)> =
+            [11, 12].map(|number| (format!("lb{number}"), Family::V4.link(number).1)).to_vec();
+        let mut running = [11, 12].map(|number| add_balancer(scratch, &network, number, &balancers));
+        let mut cluster = Cluster::node_local(&network.fleet);
+        cluster.balancers = balancers;
+        cluster.listen.set_port(BALANCER_PORT);
+        let node = Daemon::start(scratch, cluster);
+        node.wait_graded("ready", 2);
+        let client = start_client(&node, &network.fleet)?;
+        let used = |name: &str| node.endpoint(name, "connections").as_u64() > Some(0);
+        let (_, preferred) = running.iter_mut().find(|(_, one)| used(one.node())).expect("a balancer in use");
+        let began = Instant::now();
+        preferred.process.kill();
+        let complete = Instant::now();
+        std::thread::sleep(OBSERVED);
+        let report = told("a balancer killed", sound(client)?.report(began, complete));
+        assert_eq!(report.figures.failed, 0, "{report:?}");
+        assert!(report.figures.requests > 200, "{report:?}");
+        assert_eq!((report.talking.redialled_hung, report.silent.redialled_hung), (0, 0), "{report:?}");
+        Ok(())
+    });
+}
+
 fn link_name(index: usize) -> String {
     format!("to-cp{}", index + 1)
 }
@@ -142,6 +212,7 @@ fn kernel_client_that_is_gone_is_noticed_by_keep_alive() {
         namespace.set_link(link, LinkState::Up).expect("set a link up");
     }
     let mut cluster = Cluster::balancer(&network.fleet);
+    cluster.balancers = vec![("lb1".to_owned(), own)];
     cluster.listen = SocketAddr::new(own, PORT);
     cluster.balancing = "keepAlive: {idle: 1s, interval: 1s, probes: 2}".to_owned();
     let daemon = Daemon::start(&scratch, cluster);

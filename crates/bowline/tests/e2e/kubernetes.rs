@@ -110,6 +110,7 @@ fn kubectl_works_while_real_api_servers_are_killed_and_stopped() {
             Cluster {
                 servers: names.zip(kubernetes.addresses.iter().copied()).collect(),
                 server_port: kubernetes.port,
+                balancers: vec![("lb1".to_owned(), balancer)],
                 listen: SocketAddr::new(balancer, free_port(&[balancer])),
                 admin: SocketAddr::new(loopback(0, 1), free_port(&[loopback(0, 1)])),
                 ca_file: Some(kubernetes.ca.clone()),

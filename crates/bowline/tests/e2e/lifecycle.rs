@@ -90,7 +90,7 @@ fn a_bad_description_is_refused_and_the_old_plan_stays() {
     let good = daemon.cluster.clone();
     daemon.write_config("spec: {nodes: [}");
     wait_for("the refusal", PATIENCE, || (!daemon.status()["reloadRefused"].is_null()).then_some(()));
-    daemon.wait_logged(&["cluster.yaml"]);
+    daemon.wait_logged(&["lb1.yaml"]);
     assert_eq!(daemon.status()["generation"], 1);
     let mut client = Tls::connect(daemon.address(), &fleet.authority.pem()).expect("connect");
     assert_eq!(client.get("/version").expect("an answer").0, 200);

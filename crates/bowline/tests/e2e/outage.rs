@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bowline_lab::outage::{Client, Report, Run, Settings};
 
-use crate::harness::{Cluster, Daemon, Fleet, PATIENCE, Scratch, skip, wait_for};
+use crate::harness::{Api, Cluster, Daemon, Fleet, PATIENCE, Scratch, skip, wait_for};
 
 /// How long a fault is watched.
 const OBSERVED: Duration = Duration::from_secs(4);
@@ -61,14 +61,23 @@ pub(crate) fn told(name: &str, report: Report) -> Report {
     report
 }
 
-/// Three servers, a balancer and one fault.
+/// Three servers, a dedicated balancer and one fault.
 fn fault(scratch: &Scratch, fault: impl FnOnce(&mut Fleet)) -> Result<(Report, Fleet, Daemon), Unsound> {
+    fault_before(scratch, Cluster::balancer, |fleet, _| fault(fleet))
+}
+
+/// Three servers, a balancer of this kind and one fault.
+fn fault_before(
+    scratch: &Scratch,
+    balancer: impl FnOnce(&Fleet) -> Cluster,
+    fault: impl FnOnce(&mut Fleet, &Daemon),
+) -> Result<(Report, Fleet, Daemon), Unsound> {
     let mut fleet = Fleet::start(scratch, 3);
-    let daemon = Daemon::start(scratch, Cluster::balancer(&fleet));
+    let daemon = Daemon::start(scratch, balancer(&fleet));
     daemon.wait_graded("ready", 3);
     let client = start_client(&daemon, &fleet)?;
     let began = Instant::now();
-    fault(&mut fleet);
+    fault(&mut fleet, &daemon);
     let complete = Instant::now();
     std::thread::sleep(OBSERVED);
     let report = told("one fault", sound(client)?.report(began, complete));
@@ -129,6 +138,38 @@ fn outage_graceful_stop_fails_no_request() {
         let (report, ..) = fault(scratch, |fleet| fleet.named("cp1").tell("stop"))?;
         assert_eq!(report.figures.failed, 0, "{report:?}");
         assert_eq!((report.talking.hung, report.silent.hung), (0, 0), "{report:?}");
+        Ok(())
+    });
+}
+
+/// The server that all clients of a node-local balancer are given while it is well.
+fn preferred<'a>(fleet: &'a mut Fleet, daemon: &Daemon) -> &'a mut Api {
+    let used = |api: &&mut Api| daemon.endpoint(&api.name, "connections").as_u64() > Some(0);
+    fleet.apis.iter_mut().find(used).expect("a server in use")
+}
+
+#[test]
+fn outage_killed_server_behind_a_node_local_balancer_fails_no_new_request() {
+    observe("node-local-killed", |scratch| {
+        let (report, ..) =
+            fault_before(scratch, Cluster::node_local, |fleet, daemon| preferred(fleet, daemon).kill())?;
+        assert_eq!(report.figures.failed, 0, "{report:?}");
+        assert!(report.figures.extra < Duration::from_millis(600), "{report:?}");
+        Ok(())
+    });
+}
+
+#[test]
+fn outage_frozen_server_behind_a_node_local_balancer_is_found_by_its_clients() {
+    observe("node-local-frozen", |scratch| {
+        // Its next probe is due in half a minute: the clients' own connections tell.
+        let (report, fleet, daemon) =
+            fault_before(scratch, Cluster::node_local, |fleet, daemon| preferred(fleet, daemon).freeze())?;
+        let last = report.figures.last_failure.unwrap_or_default();
+        assert!(last < Duration::from_millis(1_500), "connections went to it too long: {report:?}");
+        assert_eq!(daemon.graded("dead").len(), 1);
+        fleet.apis.iter().for_each(Api::thaw);
+        daemon.wait_graded("ready", 3);
         Ok(())
     });
 }

@@ -10,13 +10,15 @@ use serde_json::Value;
 
 use super::{Fleet, PATIENCE, Process, Scratch, free_port, http_get, loopback, wait_for};
 
-/// A description in the making.
+/// A description in the making, from the view of one node.
 #[derive(Clone)]
 pub(crate) struct Cluster {
     /// Name and address of each control-plane node.
     pub(crate) servers: Vec<(String, IpAddr)>,
     pub(crate) server_port: u16,
-    /// Where the node listens: a dedicated balancer on its own address (probes every second), or, as loopback, a node-local one.
+    /// Name and address of each dedicated balancer; without one every node balances for itself.
+    pub(crate) balancers: Vec<(String, IpAddr)>,
+    /// Where clients of this daemon connect: a balancer's address (it probes every second), or loopback on a worker.
     pub(crate) listen: SocketAddr,
     pub(crate) admin: SocketAddr,
     pub(crate) ca_file: Option<PathBuf>,
@@ -28,21 +30,24 @@ impl Cluster {
     /// A dedicated balancer before a fleet, with all defaults.
     pub(crate) fn balancer(fleet: &Fleet) -> Cluster {
         let address = loopback(2, 1);
-        Cluster::with_listener(fleet, SocketAddr::new(address, free_port(&[address])))
+        let mut cluster = Cluster::on_worker(fleet, SocketAddr::new(address, free_port(&[address])));
+        cluster.balancers.push(("lb1".to_owned(), address));
+        cluster
     }
 
     /// A node-local balancer before a fleet, with all defaults: on both loopback addresses.
     pub(crate) fn node_local(fleet: &Fleet) -> Cluster {
         let (v4, v6) = (IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST));
         let both = if std::net::TcpListener::bind((v6, 0)).is_ok() { vec![v4, v6] } else { vec![v4] };
-        Cluster::with_listener(fleet, SocketAddr::new(v4, free_port(&both)))
+        Cluster::on_worker(fleet, SocketAddr::new(v4, free_port(&both)))
     }
 
-    fn with_listener(fleet: &Fleet, listen: SocketAddr) -> Cluster {
+    fn on_worker(fleet: &Fleet, listen: SocketAddr) -> Cluster {
         let local = IpAddr::from(Ipv4Addr::LOCALHOST);
         Cluster {
             servers: fleet.apis.iter().map(|api| (api.name.clone(), api.address.ip())).collect(),
             server_port: fleet.port,
+            balancers: Vec::new(),
             listen,
             admin: SocketAddr::new(local, free_port(&[local])),
             ca_file: Some(fleet.ca_file.clone()),
@@ -50,13 +55,10 @@ impl Cluster {
         }
     }
 
-    /// The node whose part the daemon does.
-    pub(crate) fn node(&self) -> &'static str {
-        if self.node_local_listener() { "worker1" } else { "lb1" }
-    }
-
-    fn node_local_listener(&self) -> bool {
-        self.listen.ip() == IpAddr::from(Ipv4Addr::LOCALHOST)
+    /// The node whose part the daemon does: the one that has the address.
+    fn node(&self) -> &str {
+        let balancer = self.balancers.iter().find(|(_, address)| *address == self.listen.ip());
+        balancer.map_or("worker1", |(name, _)| name)
     }
 
     /// The description as a file holds it.
@@ -64,21 +66,16 @@ impl Cluster {
         let mut text = String::from(
             "apiVersion: bowline.dev/v1alpha1\nkind: Cluster\nmetadata: {name: test}\nspec:\n  nodes:\n",
         );
-        for (name, address) in &self.servers {
-            text += &format!("  - {{name: {name}, roles: [control-plane], addresses: [\"{address}\"]}}\n");
+        let roles = [("control-plane", &self.servers), ("load-balancer", &self.balancers)];
+        for (role, (name, address)) in
+            roles.iter().flat_map(|(role, nodes)| nodes.iter().map(move |node| (role, node)))
+        {
+            text += &format!("  - {{name: {name}, roles: [{role}], addresses: [\"{address}\"]}}\n");
         }
-        let mode = if self.node_local_listener() {
-            text += "  - {name: worker1, roles: [worker]}\n";
-            "node-local"
-        } else {
-            text += &format!(
-                "  - {{name: lb1, roles: [load-balancer], addresses: [\"{}\"]}}\n",
-                self.listen.ip()
-            );
-            "load-balancer"
-        };
+        let mode = if self.balancers.is_empty() { "node-local" } else { "load-balancer" };
         let ca =
             self.ca_file.as_ref().map_or(String::new(), |path| format!(", caFile: \"{}\"", path.display()));
+        text += "  - {name: worker1, roles: [worker]}\n";
         text += &format!("  apiServer: {{port: {}{ca}}}\n", self.server_port);
         text += &format!("  access: {{internal: {{mode: {mode}, port: {}}}}}\n", self.listen.port());
         text += &format!("  balancing: {{{}}}\n  admin: {{listen: \"{}\"}}\n", self.balancing, self.admin);
@@ -98,10 +95,11 @@ pub(crate) struct Daemon {
 impl Daemon {
     /// Starts it and waits until it listens.
     pub(crate) fn start(scratch: &Scratch, cluster: Cluster) -> Daemon {
-        let config = scratch.file("cluster.yaml", &cluster.yaml());
+        let config = scratch.file(&format!("{}.yaml", cluster.node()), &cluster.yaml());
         let mut command = run_command(&config, &cluster);
         let started = Instant::now();
-        let mut process = Process::start(scratch.path(), "bowline", &mut command);
+        let mut process =
+            Process::start(scratch.path(), &format!("bowline-{}", cluster.node()), &mut command);
         wait_for("the daemon's listener", PATIENCE, || {
             process.must_run();
             TcpStream::connect_timeout(&cluster.listen, PATIENCE).ok()
@@ -121,6 +119,11 @@ impl Daemon {
             Process::start(scratch.path(), "bowline-that-fails", &mut run_command(&config, cluster));
         let status = process.wait(PATIENCE);
         (status, process.log())
+    }
+
+    /// The node whose part it does.
+    pub(crate) fn node(&self) -> &str {
+        self.cluster.node()
     }
 
     pub(crate) fn address(&self) -> SocketAddr {

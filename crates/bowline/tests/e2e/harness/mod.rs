@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-pub(crate) use api::Fleet;
+pub(crate) use api::{Api, Fleet};
 pub(crate) use client::{Tls, http_get};
 pub(crate) use daemon::{Cluster, Daemon};
 pub(crate) use endpoint::Endpoint;
