@@ -73,8 +73,11 @@ impl View {
             let endpoints = &pool.snapshot.endpoints;
             let waiting = endpoints.iter().filter(|endpoint| endpoint.reason == Reason::NotProbed).count();
             if waiting > 0 && self.uptime < FIRST_ROUND_MAX {
-                reasons
-                    .push(format!("pool {}: {waiting} endpoints have not answered a probe yet", pool.name));
+                reasons.push(format!(
+                    "pool {}: {waiting} of {} endpoints have not answered a probe yet",
+                    pool.name,
+                    endpoints.len()
+                ));
             } else if endpoints.iter().all(|endpoint| !is_usable(endpoint.grade)) {
                 reasons.push(format!("pool {}: no endpoint is usable", pool.name));
             }
@@ -130,3 +133,6 @@ fn endpoint_statuses(pool: &PoolView) -> impl Iterator<Item = EndpointStatus> {
 pub fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests;

@@ -230,3 +230,31 @@ fn no_port_is_left_taken() {
     assert_eq!(daemon.wait_end().code(), Some(0));
     assert!(TcpListener::bind(("127.0.0.1", daemon.description.port)).is_ok());
 }
+
+#[test]
+fn kernel_a_host_without_ipv6_is_one_warning() {
+    let Ok(namespace) = bowline_sys::netns::Namespace::create() else {
+        println!("skipped: making a network namespace needs root");
+        return;
+    };
+    let run = || {
+        for link in ["all", "lo"] {
+            // Where there is no such file, there is no IPv6 to begin with.
+            let _off = std::fs::write(format!("/proc/sys/net/ipv6/conf/{link}/disable_ipv6"), "1");
+        }
+        if TcpListener::bind("[::1]:0").is_ok() {
+            println!("skipped: IPv6 cannot be turned off here");
+            return;
+        }
+        let servers = Servers::start();
+        let daemon = Running::start(servers.description());
+        let status = daemon.status();
+        let listeners = status["listeners"].as_array().expect("listeners");
+        assert_eq!(listeners.len(), 1, "{status:#}");
+        assert_eq!(listeners[0]["address"], "127.0.0.1");
+        let log = daemon.log();
+        let warnings: Vec<_> = log.lines().filter(|line| line.contains("this host has no IPv6")).collect();
+        assert!(matches!(warnings[..], [line] if line.contains(" WARN ")), "{log}");
+    };
+    namespace.inside(run).expect("enter the namespace");
+}
