@@ -21,7 +21,7 @@ const CONFIG: &str = "/etc/bowline/cluster.yaml";
 
 /// Keeps the Kubernetes API reachable from every place a client can stand.
 #[derive(Debug, Parser)]
-#[command(name = "bowline", version, arg_required_else_help = true, infer_subcommands = false)]
+#[command(name = "bowline", version, arg_required_else_help = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -79,7 +79,7 @@ impl Prober {
             match kept.connection.ask(READY, material, timeouts.answer).await {
                 Ok(ready) => return Ok(self.answered(kept, ready, None, timeouts).await),
                 // Closed between two probes, which says nothing about the endpoint: asked again on a new connection.
-                Err(ProbeFailure::Closed(_)) => {}
+                Err(failure) if was_closed(&failure) => {}
                 Err(failure) => {
                     if !waited_before {
                         self.kept = Some(kept);
@@ -130,6 +130,19 @@ impl Kept {
     }
 }
 
+/// Whether a new connection might tell more.
+const fn was_closed(failure: &ProbeFailure) -> bool {
+    match failure {
+        ProbeFailure::Closed(_) => true,
+        ProbeFailure::Refused
+        | ProbeFailure::Unreachable
+        | ProbeFailure::TimedOut(_)
+        | ProbeFailure::NotTls(_)
+        | ProbeFailure::NotHttp(_)
+        | ProbeFailure::Local(_) => false,
+    }
+}
+
 /// Asks `/livez`, on a new connection where the server closed the one that `/readyz` was asked over; none when there is no
 /// answer within the handshake's time in all.
 async fn ask_live(address: SocketAddr, kept: &mut Kept, timeouts: Timeouts) -> Option<Status> {
@@ -138,7 +151,7 @@ async fn ask_live(address: SocketAddr, kept: &mut Kept, timeouts: Timeouts) -> O
     let asked = async {
         if !kept.connection.is_closed() {
             match kept.connection.ask(LIVE, &material, timeouts.answer).await {
-                Err(ProbeFailure::Closed(_)) => {}
+                Err(failure) if was_closed(&failure) => {}
                 answer => return answer,
             }
         }
