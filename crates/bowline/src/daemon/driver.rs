@@ -3,7 +3,7 @@
 use super::Clock;
 use crate::events::{DaemonEvent, Event, Observer, ProbeOutcome};
 use crate::probe::{Credentials, Prober, Refresh, Timeouts};
-use bowline_pool::{EndpointId, Input, Output, Pool, PoolSpec, Snapshot};
+use bowline_pool::{EndpointId, Input, Output, Pool, PoolSpec, ProbeFailure, ProbeResult, Snapshot};
 use bowline_proxy::{PoolId, Proxy};
 use bowline_sansio::Machine;
 use std::collections::BTreeMap;
@@ -140,17 +140,34 @@ impl Driver {
             let now = self.shared.clock.now();
             let sleep = self.pool.poll_timeout().map_or(FOREVER, |deadline| deadline.since(now));
             tokio::select! {
+                biased;
                 message = inputs.recv() => match message {
                     None => return,
-                    Some(Message::Input(input)) => self.handle(input),
-                    Some(Message::Describe(reply)) => {
-                        // Whoever asked may have gone.
-                        let _unread = reply.send(self.view());
-                    }
+                    Some(message) => self.take(message),
                 },
-                () = tokio::time::sleep(sleep) => self.handle(Input::Timeout),
+                () = tokio::time::sleep(sleep) => {}
+            }
+            // What has come is handled before a timeout, so that an answer that waited for us is not taken for silence; as
+            // much as fits the channel, so that a flood does not keep the timeout from being handled.
+            for message in (0..INPUTS_MAX).map_while(|_| inputs.try_recv().ok()) {
+                self.take(message);
+            }
+            let now = self.shared.clock.now();
+            if self.pool.poll_timeout().is_some_and(|deadline| deadline <= now) {
+                self.handle(Input::Timeout);
             }
         }
+    }
+
+    fn take(&mut self, message: Message) {
+        match message {
+            Message::Input(input) => self.handle(input),
+            Message::Describe(reply) => {
+                // Whoever asked may have gone.
+                let _unread = reply.send(self.view());
+            }
+        }
+        self.drain();
     }
 
     fn handle(&mut self, input: Input) {
@@ -194,8 +211,12 @@ impl Driver {
             tokio::spawn(task.run(Prober::new(address), questions));
             sender
         });
-        let asked = prober.try_send(Question { timeouts: self.timeouts, fresh });
-        debug_assert!(asked.is_ok(), "two probes of {name} at once");
+        if prober.try_send(Question { timeouts: self.timeouts, fresh }).is_err() {
+            // The machine took the probe before for lost, and it is still under way.
+            let result =
+                ProbeResult::Failed(ProbeFailure::Local("the probe before has not ended".to_owned()));
+            self.handle(Input::Probed { endpoint, result });
+        }
     }
 
     fn view(&self) -> PoolView {
