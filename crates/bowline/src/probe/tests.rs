@@ -268,6 +268,29 @@ fn a_connection_that_the_server_closed_in_between_is_no_evidence() {
     assert!(matches!(result, ProbeResult::Answered { connect: Some(_), .. }), "{result:?}");
 }
 
+#[test]
+fn an_answer_that_waited_for_a_stalled_host_is_no_time_out() {
+    let bench = Bench::new();
+    let (server, credentials) = (bench.server(), bench.credentials());
+    let mut prober = Prober::new(server.address());
+    bench.probe(&mut prober, &credentials, LONG);
+    for fault in [Command::Ready, Command::NotReady] {
+        server.command(fault).expect("a command");
+        let (material, _) = credentials.current();
+        let result = bench.runtime.block_on(async {
+            let stall = async {
+                // Lets the question out, and then nothing run on this thread for three times the time-out.
+                for _ in 0..4 {
+                    tokio::task::yield_now().await;
+                }
+                thread::sleep(3 * SHORT.answer);
+            };
+            tokio::join!(prober.probe(&material, SHORT, false), stall).0
+        });
+        assert!(matches!(result, ProbeResult::Answered { connect: None, .. }), "{fault}: {result:?}");
+    }
+}
+
 /// Shakes hands with `identity` and writes `answer` to whoever asks; then waits for the peer to close.
 fn tls_peer(identity: &Identity, answer: Vec<u8>) -> SocketAddr {
     use rustls::pki_types::PrivateKeyDer;
