@@ -207,3 +207,30 @@ fn the_lease_counts_a_connection_as_long_as_it_lives() {
     drop(client);
     wait_until("the count falls", || count.get() == 0);
 }
+
+#[test]
+fn a_connection_made_for_a_client_that_left_serves_the_next_one() {
+    let (listener, at) = endpoint();
+    listener.set_nonblocking(true).unwrap();
+    let (bench, address) = Bench::before(&[at]);
+    // Some leave so early that their endpoint's connection is made for nobody.
+    let mut left = 0;
+    wait_until("one is parked", || {
+        reset(connect(address));
+        left += 1;
+        wait_until("it is gone", || bench.stats().accepted == left && bench.proxy.connections() == 0);
+        bench.proxy.stats().parked > 0
+    });
+    let mut made: Vec<TcpStream> =
+        std::iter::from_fn(|| listener.accept().ok()).map(|(made, _)| made).collect();
+    let mut client = connect(address);
+    client.write_all(b"mine").unwrap();
+    wait_until("it is relayed", || bench.stats().bytes_up == 4);
+    assert_eq!(bench.proxy.stats().parked, 0);
+    assert!(listener.accept().is_err(), "another connection was made");
+    let mut server = made.pop().unwrap();
+    server.set_nonblocking(false).unwrap();
+    assert_eq!(read(&mut server, 4), b"mine");
+    server.write_all(b"yours").unwrap();
+    assert_eq!(read(&mut client, 5), b"yours");
+}
