@@ -116,7 +116,7 @@ fn dispatch(command: &Command) -> Result<(), Failure> {
 }
 
 fn run(args: &RunArgs) -> Result<(), Failure> {
-    logs::start(args.log_format);
+    let _flush = logs::start(args.log_format);
     daemon::run(&daemon::Options {
         config: args.config.config.clone(),
         node: args.node.clone(),

@@ -138,6 +138,8 @@ struct Daemon {
     /// The content that was looked at last, taken or refused.
     seen: Digest,
     draining: Option<Drain>,
+    /// Events that the workers had not told when the last one was told.
+    suppressed: u64,
 }
 
 /// What is in force of a part.
@@ -199,6 +201,7 @@ impl Daemon {
             reload_refused: None,
             seen: part.digest,
             draining: None,
+            suppressed: 0,
         };
         daemon.apply(part).await.map_err(Failure::RunTime)?;
         Ok(daemon)
@@ -262,7 +265,7 @@ impl Daemon {
     }
 
     /// Hands a worker's report to whom it concerns.
-    fn route(&self, report: Report) {
+    fn route(&mut self, report: Report) {
         match report {
             Report::Event(event) => {
                 let names = self.names(&event);
@@ -278,12 +281,15 @@ impl Daemon {
         }
     }
 
-    fn names(&self, event: &bowline_proxy::Event) -> Names {
+    fn names(&mut self, event: &bowline_proxy::Event) -> Names {
         use bowline_proxy::Event as ProxyEvent;
         match event {
             ProxyEvent::Ended { listener, pool, endpoint, .. } => {
+                let before = self.suppressed;
+                self.suppressed = self.proxy.stats().events_suppressed;
                 let handle = self.pools.values().find(|handle| handle.id == *pool);
                 Names {
+                    suppressed: self.suppressed.saturating_sub(before),
                     listener: self.listeners.address(*listener),
                     pool: handle.map(|handle| Arc::clone(&handle.name)),
                     endpoint: handle.zip(*endpoint).and_then(|(handle, id)| handle.endpoint_name(id)),

@@ -35,6 +35,8 @@ pub struct Names {
     pub pool: Option<Arc<str>>,
     /// The endpoint.
     pub endpoint: Option<Arc<str>>,
+    /// How many events were not told since the last one that was, because there were too many.
+    pub suppressed: u64,
 }
 
 /// Something happened in the daemon itself.

@@ -3,9 +3,14 @@
 //! INFO is a change an operator cares about, WARN something unusual that works all the same, ERROR something a person must
 //! see to. What happens all the time is DEBUG.
 
+mod lines;
+
+pub use lines::Flush;
+
 use crate::events::{DaemonEvent, Event, Names};
 use bowline_pool::{Event as PoolEvent, Grade};
 use bowline_proxy::Event as ProxyEvent;
+use lines::Lines;
 use std::io::IsTerminal;
 use tracing::{debug, error, info, warn};
 use tracing_subscriber::EnvFilter;
@@ -22,16 +27,24 @@ pub enum LogFormat {
 /// Names the environment variable that chooses what is logged, as `debug` or `bowline=debug`.
 const FILTER: &str = "BOWLINE_LOG";
 
-/// Starts logging to standard error; the first call of a process counts.
-pub fn start(format: LogFormat) {
+/// Starts logging to standard error; the first call of a process counts. Lines that still wait are written when what is
+/// returned is dropped.
+pub fn start(format: LogFormat) -> Flush {
+    let Ok(lines) = Lines::start(std::io::stderr(), format) else { return Flush::new(None) };
     let filter = EnvFilter::try_from_env(FILTER).unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_target(false)
+        // It would report them to standard error, whose loss is such an error, and end the process.
+        .log_internal_errors(false);
     // An error says that somebody else has started it, which is as good.
     let _started = match format {
-        LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+        LogFormat::Text => {
+            builder.with_ansi(std::io::stderr().is_terminal()).with_writer(lines.clone()).try_init()
+        }
+        LogFormat::Json => builder.json().flatten_event(true).with_writer(lines.clone()).try_init(),
     };
+    Flush::new(Some(lines))
 }
 
 /// Writes `event`'s line.
@@ -92,6 +105,7 @@ fn write_proxy(event: &ProxyEvent, names: &Names) {
                 bytes_up,
                 bytes_down,
                 lasted = ?lasted,
+                suppressed = names.suppressed,
                 "connection ended abnormally"
             );
         }

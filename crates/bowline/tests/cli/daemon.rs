@@ -208,6 +208,17 @@ fn log_lines_can_be_json() {
 }
 
 #[test]
+fn a_daemon_outlives_the_reader_of_its_log() {
+    let servers = Servers::start();
+    let mut description = servers.description();
+    description.is_log_unread = true;
+    let mut daemon = Running::start(description);
+    daemon.wait_status("three ready endpoints, each with a line", |status| grades(status) == ["ready"; 3]);
+    daemon.signal("TERM");
+    assert_eq!(daemon.wait_end().code(), Some(0));
+}
+
+#[test]
 fn a_changed_ca_bundle_is_used_without_a_reload() {
     let servers = Servers::start();
     let mut description = servers.description();

@@ -36,6 +36,8 @@ pub(crate) struct Description {
     pub(crate) ca_file: &'static str,
     pub(crate) balancing: String,
     pub(crate) log_format: &'static str,
+    /// Whether standard error leads to a reader that has gone, instead of to a file.
+    pub(crate) is_log_unread: bool,
 }
 
 impl Default for Description {
@@ -50,6 +52,7 @@ impl Default for Description {
             ca_file: "ca.pem",
             balancing: "{}".into(),
             log_format: "text",
+            is_log_unread: false,
         }
     }
 }
@@ -119,7 +122,15 @@ impl Running {
         if description.admin_given {
             args.extend(["--admin", &description.admin]);
         }
-        let child = bench.command(&args).stdout(Stdio::null()).stderr(log).spawn().expect("run bowline");
+        let mut command = bench.command(&args);
+        command.stdout(Stdio::null());
+        if description.is_log_unread {
+            let (_gone, writer) = std::io::pipe().expect("a pipe");
+            command.stderr(writer);
+        } else {
+            command.stderr(log);
+        }
+        let child = command.spawn().expect("run bowline");
         let admin = parse_listen(&description.admin).expect("an admin address");
         let mut running = Self { bench, description, admin, child };
         let is_up = wait_for("the daemon to answer", || {
