@@ -258,14 +258,13 @@ fn an_overdue_answer_gets_one_more_probe_before_a_new_connection_is_tried() {
 #[test]
 fn a_connection_that_the_server_closed_in_between_is_no_evidence() {
     let bench = Bench::new();
-    let (server, credentials) = (bench.server(), bench.credentials());
-    let mut prober = Prober::new(server.address());
-    bench.probe(&mut prober, &credentials, LONG);
-    // Closes what is open, and behaves again.
-    server.command(Command::Garbage).expect("garbage");
-    server.command(Command::Normal).expect("normal");
-    let result = bench.probe(&mut prober, &credentials, LONG);
-    assert!(matches!(result, ProbeResult::Answered { connect: Some(_), .. }), "{result:?}");
+    let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok".to_vec();
+    let address = tls_peer(&bench.identity(&[LOCALHOST], Validity::Current), answer, After::Close);
+    let (credentials, mut prober) = (bench.credentials(), Prober::new(address));
+    for _ in 0..3 {
+        let result = bench.probe(&mut prober, &credentials, LONG);
+        assert!(matches!(result, ProbeResult::Answered { connect: Some(_), .. }), "{result:?}");
+    }
 }
 
 #[test]
@@ -291,8 +290,15 @@ fn an_answer_that_waited_for_a_stalled_host_is_no_time_out() {
     }
 }
 
-/// Shakes hands with `identity` and writes `answer` to whoever asks; then waits for the peer to close.
-fn tls_peer(identity: &Identity, answer: Vec<u8>) -> SocketAddr {
+/// What a peer does after its answer.
+#[derive(Clone, Copy, PartialEq)]
+enum After {
+    Close,
+    WaitForClose,
+}
+
+/// Shakes hands with `identity` and writes `answer` to whoever asks, once on each connection.
+fn tls_peer(identity: &Identity, answer: Vec<u8>, after: After) -> SocketAddr {
     use rustls::pki_types::PrivateKeyDer;
     use rustls::pki_types::pem::PemObject;
     let chain = vec![CertificateDer::from_pem_slice(identity.certificate.as_bytes()).expect("a certificate")];
@@ -310,7 +316,7 @@ fn tls_peer(identity: &Identity, answer: Vec<u8>) -> SocketAddr {
         // The prober hangs up when it has read enough, so that both may fail.
         let _asked = tls.read(&mut request);
         let _told = tls.write_all(&answer);
-        while tls.read(&mut request).is_ok_and(|length| length > 0) {}
+        while after == After::WaitForClose && tls.read(&mut request).is_ok_and(|length| length > 0) {}
     })
 }
 
@@ -319,7 +325,7 @@ fn a_body_without_end_is_answered_by_its_status_and_not_read_on() {
     let bench = Bench::new();
     let mut answer = b"HTTP/1.1 200 OK\r\ncontent-length: 1000000000\r\n\r\n".to_vec();
     answer.resize(64 << 10, b'x');
-    let address = tls_peer(&bench.identity(&[LOCALHOST], Validity::Current), answer);
+    let address = tls_peer(&bench.identity(&[LOCALHOST], Validity::Current), answer, After::WaitForClose);
     let credentials = bench.credentials();
     let mut prober = Prober::new(address);
     for _ in 0..2 {
@@ -336,7 +342,7 @@ fn a_head_without_end_is_not_http() {
     let bench = Bench::new();
     let mut answer = b"HTTP/1.1 200 OK\r\nx: ".to_vec();
     answer.resize(64 << 10, b'x');
-    let address = tls_peer(&bench.identity(&[LOCALHOST], Validity::Current), answer);
+    let address = tls_peer(&bench.identity(&[LOCALHOST], Validity::Current), answer, After::WaitForClose);
     assert!(matches!(failure(bench.probe_once(address, LONG)), ProbeFailure::NotHttp(_)));
 }
 
