@@ -40,6 +40,10 @@ use std::time::Duration;
 /// Events taken from the kernel at once; more stay there for the next round.
 const EVENTS_MAX: usize = 256;
 
+/// Full batches of events after each other before deadlines are judged all the same. Until then what came in goes first: after a
+/// stall of this host thousands of answers can wait beside deadlines that passed only because nobody read them.
+const FULL_BATCHES_MAX: u32 = 128;
+
 /// The buffer through which a worker moves all bytes: large enough that a bulky connection needs few calls, small enough to stay
 /// in the second-level cache.
 const BUFFER_SIZE: usize = 64 * 1024;
@@ -75,6 +79,8 @@ pub(crate) struct Worker {
     now: Instant,
     /// Waits so far.
     round: u64,
+    /// Batches up to now that were full, so that more events may lie in the kernel.
+    full_batches: u32,
     stopping: bool,
 }
 
@@ -93,6 +99,7 @@ impl Worker {
             told: Rate::new(EVENTS_TOLD.0, EVENTS_TOLD.1, now),
             now,
             round: 0,
+            full_batches: 0,
             stopping: false,
             parts,
         }
@@ -101,6 +108,9 @@ impl Worker {
     pub(crate) fn run(mut self) {
         let mut events = Events::with_capacity(EVENTS_MAX);
         while !self.stopping {
+            // What had come in until then has been handled when this round is over, and not what came in later: this thread may be
+            // stopped at any point, and must not take for overdue what it has not looked for.
+            let judged = self.now;
             let timeout = self.timeout();
             // It fails only when a descriptor or a pointer is wrong, which would be our bug.
             self.parts.epoll.wait(&mut events, timeout).expect("epoll_wait on our own instance");
@@ -115,7 +125,10 @@ impl Worker {
             for event in (0..events.len()).filter_map(|index| events.get(index)) {
                 self.dispatch(event);
             }
-            self.fire_deadlines();
+            self.full_batches = if events.len() < EVENTS_MAX { 0 } else { self.full_batches + 1 };
+            if self.full_batches.is_multiple_of(FULL_BATCHES_MAX) {
+                self.fire_deadlines(judged);
+            }
         }
         self.end_all();
     }
@@ -125,10 +138,8 @@ impl Worker {
             return Some(Duration::ZERO);
         }
         let deadlines = [self.deadlines.next(), self.door.next(), self.parking.next()];
-        deadlines.into_iter().flatten().min().map(|deadline| {
-            // The clock is read again only after the wait; what was done since then makes this late by as much.
-            deadline.since(self.now)
-        })
+        // The clock was read before this round's work; by as much as that took, the wait ends late.
+        deadlines.into_iter().flatten().min().map(|deadline| deadline.since(self.now))
     }
 
     fn dispatch(&mut self, event: epoll::Event) {
@@ -140,8 +151,9 @@ impl Worker {
         }
     }
 
-    fn fire_deadlines(&mut self) {
-        while let Some(key) = self.deadlines.take_due(self.now) {
+    /// Fires what was due at `judged`.
+    fn fire_deadlines(&mut self, judged: Instant) {
+        while let Some(key) = self.deadlines.take_due(judged) {
             let Some(connection) = self.connections.get_mut(key) else { continue };
             connection.deadline = None;
             match connection.phase {

@@ -121,17 +121,22 @@ impl Epoll {
     }
 
     /// Waits for events at most `timeout` (rounded up to milliseconds, so that a deadline has passed afterwards), for ever
-    /// when there is none. A signal ends the wait early and without events.
+    /// when there is none. A signal ends the wait early, with the events that are there: a process that was stopped is woken
+    /// by one, and must not take its deadlines for missed before it has seen what came in meanwhile.
     ///
     /// # Errors
     /// None that a correct program meets.
     pub fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
         let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
         events.0.clear();
-        match epoll::wait(&self.0, rustix::buffer::spare_capacity(&mut events.0), timeout.as_ref()) {
-            Ok(_) | Err(Errno::INTR) => Ok(()),
-            Err(error) => Err(error.into()),
-        }
+        let mut wait = |timeout: Option<&Timespec>| {
+            epoll::wait(&self.0, rustix::buffer::spare_capacity(&mut events.0), timeout)
+        };
+        match wait(timeout.as_ref()) {
+            Err(Errno::INTR) => wait(Some(&Timespec::default()))?,
+            outcome => outcome?,
+        };
+        Ok(())
     }
 }
 
