@@ -42,7 +42,7 @@ pub use cluster::{
     Ingress, KeepAlive, Kubernetes, Mode, Node, NodeRole, Peers, Track, VirtualIp, VrrpVersion, WhenAllBad,
 };
 pub use find::{FindNodeError, Matched, find_node};
-pub use lint::{Finding, Lost, Severity, Spof, findings_markdown, lint, spof, unserved};
+pub use lint::{Finding, Lost, Severity, Spof, finding_codes, findings_markdown, lint, spof, unserved};
 pub use load::{SIZE_LIMIT, load};
 pub use plan::{
     API_SERVERS, BALANCERS, Listener, NodePlan, Plan, Policy, PoolEndpoint, PoolPlan, Probe, ProbeTarget,

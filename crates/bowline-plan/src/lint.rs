@@ -17,7 +17,7 @@ mod spof;
 mod unserved;
 
 use codes::Code;
-pub use codes::findings_markdown;
+pub use codes::{finding_codes, findings_markdown};
 pub use spof::{Lost, Spof, spof};
 pub use unserved::unserved;
 

@@ -129,6 +129,11 @@ impl Code {
     };
 }
 
+/// Every code there is, in alphabetical order.
+pub fn finding_codes() -> impl Iterator<Item = &'static str> {
+    Code::ALL.into_iter().map(|code| code.name)
+}
+
 /// The page that explains every code, in Markdown.
 pub fn findings_markdown() -> String {
     let mut page = String::from(

@@ -6,6 +6,7 @@ use crate::failure::Failure;
 use crate::output::{Format, print, print_json, table};
 use bowline_plan::{Finding, Lost, Severity, Spof};
 use clap::Args;
+use clap::builder::PossibleValuesParser;
 
 #[derive(Debug, Args)]
 pub(super) struct CheckArgs {
@@ -14,7 +15,7 @@ pub(super) struct CheckArgs {
     #[command(flatten)]
     output: OutputArg,
     /// End with exit code 1 when there is a finding with this code; can be given more than once
-    #[arg(long, value_name = "CODE")]
+    #[arg(long, value_name = "CODE", value_parser = PossibleValuesParser::new(bowline_plan::finding_codes()))]
     deny: Vec<String>,
 }
 

@@ -33,6 +33,14 @@ fn denied_findings_fail_the_check() {
 }
 
 #[test]
+fn a_code_that_does_not_exist_cannot_be_denied() {
+    assert_shown!(
+        "check-unknown-code",
+        Bench::new(GOOD).run(&["check", "--config", "cluster.yaml", "--deny", "no-cas"])
+    );
+}
+
+#[test]
 fn a_missing_description_says_how_to_name_one() {
     assert_shown!("check-missing", Bench::new(GOOD).run(&["check", "--config", "elsewhere.yaml"]));
 }
