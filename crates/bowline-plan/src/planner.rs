@@ -79,7 +79,8 @@ fn plan_node(cluster: &Cluster, node: &Node, servers: &Servers) -> NodePlan {
         .map(|((address, port), pool)| Listener { address, port: port.get(), pool: pool.to_owned() })
         .collect();
     let uses = |pool: &str| listeners.iter().any(|listener| listener.pool == pool);
-    let role = if has_foreign_clients(&listeners) { Role::Balancer } else { Role::NodeLocal };
+    let balances = is_balancer && has_balancers(cluster);
+    let role = if balances { Role::Balancer } else { Role::NodeLocal };
     let mut pools = BTreeMap::new();
     if uses(API_SERVERS) {
         let pool = pool(cluster.balancing(), role, servers.api_servers.clone());
@@ -92,8 +93,12 @@ fn plan_node(cluster: &Cluster, node: &Node, servers: &Servers) -> NodePlan {
     NodePlan { listeners, pools, virtual_routers: Vec::new() }
 }
 
-fn has_foreign_clients(listeners: &[Listener]) -> bool {
-    listeners.iter().any(|listener| !LOOPBACK.contains(&listener.address))
+/// Whether a balancer of this cluster serves others than its own clients; it may do so on a loopback address.
+fn has_balancers(cluster: &Cluster) -> bool {
+    [cluster.internal(), cluster.external()].into_iter().any(|access| match access.mode {
+        Mode::LoadBalancer => true,
+        Mode::NodeLocal | Mode::VirtualIp(_) | Mode::External(_) | Mode::Direct => false,
+    })
 }
 
 /// Whether the node's own API server has this port on the loopback addresses, so that nobody else can.
