@@ -48,7 +48,7 @@ pub(super) struct Shared {
     pub(super) credentials: watch::Receiver<Arc<Credentials>>,
 }
 
-/// A running driver; it ends when this handle is dropped.
+/// A running driver; it ends when this handle is dropped, and takes its pool from the proxy then.
 #[derive(Debug)]
 pub(super) struct Handle {
     pub(super) id: PoolId,
@@ -142,7 +142,11 @@ impl Driver {
             tokio::select! {
                 biased;
                 message = inputs.recv() => match message {
-                    None => return,
+                    None => {
+                        // Here and not where the handle is dropped: what was published meanwhile would bring it back.
+                        self.shared.proxy.remove_pool(self.id);
+                        return;
+                    }
                     Some(message) => self.take(message),
                 },
                 () = tokio::time::sleep(sleep) => {}

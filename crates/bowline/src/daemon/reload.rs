@@ -136,7 +136,7 @@ impl Daemon {
             self.listeners.close(&self.proxy, address);
         }
         for name in added.pools {
-            self.remove_pool(&name);
+            self.pools.remove(&name);
         }
         Err(problems)
     }
@@ -152,12 +152,6 @@ impl Daemon {
         };
         let handle = driver::Handle::start(shared, id, name.into(), convert::pool_spec(plan), seed());
         self.pools.insert(name.to_owned(), handle);
-    }
-
-    fn remove_pool(&mut self, name: &str) {
-        if let Some(handle) = self.pools.remove(name) {
-            self.proxy.remove_pool(handle.id);
-        }
     }
 
     fn add_listener(&mut self, listener: &Listener, added: &mut Added, problems: &mut Vec<String>) {
@@ -215,7 +209,9 @@ impl Daemon {
                     self.observer.daemon(DaemonEvent::Closed { address });
                 }
             }
-            Step::RemovePool { name } => self.remove_pool(name),
+            Step::RemovePool { name } => {
+                self.pools.remove(name);
+            }
         }
     }
 }
