@@ -4,8 +4,8 @@ use super::Value;
 use super::table::{
     ACCEPT_PAUSED, ACCEPT_PAUSES, BUILD, DRAINING, Definition, ENDPOINT_CONNECT, ENDPOINT_CONNECTIONS,
     ENDPOINT_EVIDENCE, ENDPOINT_GRADE, ENDPOINT_REASON, EVENTS_SUPPRESSED, FAILOVER, GENERATION,
-    LISTENER_ACCEPTED, LISTENER_BYTES, LISTENER_CONNECTIONS, LISTENER_ENDED, PARKED, POOL_FAIL_OPEN,
-    REPORTS_DROPPED, UPTIME,
+    LISTENER_ACCEPTED, LISTENER_BYTES, LISTENER_CONNECTIONS, LISTENER_ENDED, LISTENER_REDIALLED, PARKED,
+    POOL_FAIL_OPEN, REPORTS_DROPPED, UPTIME,
 };
 use crate::daemon::PoolView;
 use crate::failover;
@@ -15,9 +15,6 @@ use bowline_proxy::EndReason;
 
 /// Shows a value under these labels.
 type Show<'a> = &'a mut dyn FnMut(&'static Definition, Vec<String>, Value);
-
-/// Every grade, of which an endpoint has one.
-const GRADES: [Grade; 4] = [Grade::Ready, Grade::Alive, Grade::Draining, Grade::Dead];
 
 pub(super) fn measure(view: &View, show: Show<'_>) {
     let version = env!("CARGO_PKG_VERSION").to_owned();
@@ -50,7 +47,7 @@ fn measure_pool(pool: &PoolView, show: Show<'_>) {
     for (endpoint, age) in pool.snapshot.endpoints.iter().zip(&pool.evidence_ages) {
         let labels = || vec![name.clone(), endpoint.name.to_string(), endpoint.address.to_string()];
         let with = |last: &str| [labels(), vec![last.to_owned()]].concat();
-        for grade in GRADES {
+        for grade in Grade::ALL {
             show(ENDPOINT_GRADE, with(grade.as_str()), flag(endpoint.grade == grade));
         }
         show(ENDPOINT_REASON, with(endpoint.reason.as_str()), Value::Whole(1));
@@ -71,6 +68,7 @@ fn measure_listener(listener: &ListenerView, show: Show<'_>) {
     show(LISTENER_ACCEPTED, labels(), Value::Whole(stats.accepted));
     show(LISTENER_CONNECTIONS, with("held"), Value::Whole(stats.held));
     show(LISTENER_CONNECTIONS, with("open"), Value::Whole(stats.open));
+    show(LISTENER_REDIALLED, labels(), Value::Whole(stats.redialled));
     show(LISTENER_BYTES, with("up"), Value::Whole(stats.bytes_up));
     show(LISTENER_BYTES, with("down"), Value::Whole(stats.bytes_down));
     for reason in EndReason::ALL {

@@ -118,6 +118,8 @@ metrics! {
     LISTENER_ACCEPTED: Counter "listener_accepted" ["listener", "pool"] "Client connections accepted";
     LISTENER_CONNECTIONS: Gauge "listener_connections" ["listener", "pool", "state"]
         "Client connections now: held while an endpoint is dialled, open while bytes are relayed";
+    LISTENER_REDIALLED: Counter "listener_redialled" ["listener", "pool"]
+        "Client connections moved to another endpoint because the first one left their ClientHello unanswered";
     LISTENER_BYTES: Counter "listener_bytes" ["listener", "pool", "direction"]
         "Bytes relayed: up from clients, down from endpoints";
     LISTENER_ENDED: Counter "listener_ended" ["listener", "pool", "reason"] "Client connections that ended, by reason";
