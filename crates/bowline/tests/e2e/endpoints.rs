@@ -12,9 +12,10 @@ use crate::harness::{
 /// Waits until the endpoint has this grade, and returns its reason.
 fn graded(daemon: &Daemon, name: &str, grade: &str) -> String {
     wait_for(&format!("{name} being {grade}"), PATIENCE, || {
-        let reason = daemon.endpoint(name, "reason").as_str().unwrap_or_default().to_owned();
+        let endpoint = daemon.endpoint(name);
+        let reason = endpoint["reason"].as_str().unwrap_or_default().to_owned();
         // What nobody has looked at yet is alive.
-        (daemon.endpoint(name, "grade") == grade && reason != "not probed yet").then_some(reason)
+        (endpoint["grade"] == grade && reason != "not probed yet").then_some(reason)
     })
 }
 

@@ -144,7 +144,7 @@ fn kernel_outage_killed_balancer_is_invisible_to_a_node() {
         let node = Daemon::start(scratch, cluster);
         node.wait_graded("ready", 2);
         let client = start_client(&node, &network.fleet)?;
-        let used = |name: &str| node.endpoint(name, "connections").as_u64() > Some(0);
+        let used = |name: &str| node.endpoint(name)["connections"].as_u64() > Some(0);
         let (_, preferred) = running.iter_mut().find(|(_, one)| used(one.node())).expect("a balancer in use");
         let began = Instant::now();
         preferred.process.kill();

@@ -144,7 +144,7 @@ fn outage_graceful_stop_fails_no_request() {
 
 /// The server that all clients of a node-local balancer are given while it is well.
 fn preferred<'a>(fleet: &'a mut Fleet, daemon: &Daemon) -> &'a mut Api {
-    let used = |api: &&mut Api| daemon.endpoint(&api.name, "connections").as_u64() > Some(0);
+    let used = |api: &&mut Api| daemon.endpoint(&api.name)["connections"].as_u64() > Some(0);
     fleet.apis.iter_mut().find(used).expect("a server in use")
 }
 

@@ -154,12 +154,12 @@ impl Daemon {
         serde_json::from_str(&body).unwrap_or_else(|error| panic!("{error} in {body}"))
     }
 
-    /// What the endpoint's status says at `key`.
-    pub(crate) fn endpoint(&self, name: &str, key: &str) -> Value {
+    /// What the status says of an endpoint, at one moment.
+    pub(crate) fn endpoint(&self, name: &str) -> Value {
         let status = self.status();
         let endpoints = status["endpoints"].as_array().cloned().unwrap_or_default();
         let found = endpoints.iter().find(|endpoint| endpoint["name"] == name);
-        found.unwrap_or_else(|| panic!("no endpoint {name} in {status:#}"))[key].clone()
+        found.unwrap_or_else(|| panic!("no endpoint {name} in {status:#}")).clone()
     }
 
     /// Sum of all samples of a metric whose labels contain `labels`.
