@@ -4,6 +4,8 @@ use super::*;
 use bowline_lab::certs::{Authority, Identity, Validity};
 use bowline_lab::fleet::Scratch;
 use bowline_lab::standin::{Command, Options, Standin};
+use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem::PemObject;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, TcpListener};
@@ -299,25 +301,74 @@ enum After {
 
 /// Shakes hands with `identity` and writes `answer` to whoever asks, once on each connection.
 fn tls_peer(identity: &Identity, answer: Vec<u8>, after: After) -> SocketAddr {
-    use rustls::pki_types::PrivateKeyDer;
-    use rustls::pki_types::pem::PemObject;
-    let chain = vec![CertificateDer::from_pem_slice(identity.certificate.as_bytes()).expect("a certificate")];
-    let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).expect("a key");
+    let (chain, key) = pair(identity);
+    let config = server_builder().with_no_client_auth().with_single_cert(chain, key).expect("a server");
+    tls_peer_with(config, after, move |_request| answer.clone())
+}
+
+fn pair(identity: &Identity) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
+    let certificate = CertificateDer::from_pem_slice(identity.certificate.as_bytes()).expect("a certificate");
+    (vec![certificate], PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).expect("a key"))
+}
+
+fn server_builder() -> rustls::ConfigBuilder<rustls::ServerConfig, rustls::WantsVerifier> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
-        .expect("a server");
+    let builder = rustls::ServerConfig::builder_with_provider(provider);
+    builder.with_safe_default_protocol_versions().expect("versions")
+}
+
+fn tls_peer_with(
+    config: rustls::ServerConfig,
+    after: After,
+    answer: impl Fn(&str) -> Vec<u8> + Send + 'static,
+) -> SocketAddr {
     let config = Arc::new(config);
     peer(move |mut stream| {
         let Ok(mut session) = rustls::ServerConnection::new(Arc::clone(&config)) else { return };
         let mut tls = rustls::Stream::new(&mut session, &mut stream);
         let mut request = [0u8; 1024];
-        // The prober hangs up when it has read enough, so that both may fail.
-        let _asked = tls.read(&mut request);
-        let _told = tls.write_all(&answer);
+        let Ok(length) = tls.read(&mut request) else { return };
+        // The prober hangs up when it has read enough, so that this may fail.
+        let _told = tls.write_all(&answer(&String::from_utf8_lossy(&request[..length])));
         while after == After::WaitForClose && tls.read(&mut request).is_ok_and(|length| length > 0) {}
     })
+}
+
+#[test]
+fn a_client_certificate_and_a_token_are_shown() {
+    let bench = Bench::new();
+    let mut roots = rustls::RootCertStore::empty();
+    roots
+        .add(CertificateDer::from_pem_slice(bench.authority.pem().as_bytes()).expect("a CA"))
+        .expect("a root");
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+    let (chain, key) = pair(&bench.identity(&[LOCALHOST], Validity::Current));
+    let config = server_builder()
+        .with_client_cert_verifier(verifier.build().expect("a verifier"))
+        .with_single_cert(chain, key)
+        .expect("a server");
+    let address = tls_peer_with(config, After::Close, |request| {
+        let is_known = request.to_ascii_lowercase().contains("\r\nauthorization: bearer secret\r\n");
+        let status = if is_known { "200 OK" } else { "403 Forbidden" };
+        format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n").into_bytes()
+    });
+    let client = bench.authority.client("bowline", Validity::Current).expect("a certificate");
+    let without_token = Files {
+        client_certificate: Some(bench.file("client.pem", &client.certificate)),
+        client_key: Some(bench.file("client.key", &client.key)),
+        ..Files::default()
+    };
+    let with_token = Files { token: Some(bench.file("token", "secret\n")), ..without_token.clone() };
+    for (files, expected) in [(without_token, Status::Unauthorized), (with_token, Status::Ok)] {
+        let credentials = Credentials::load(files).expect("credentials");
+        let result = bench.probe(&mut Prober::new(address), &credentials, LONG);
+        let ProbeResult::Answered { readyz, .. } = result else { panic!("{result:?}") };
+        assert_eq!(readyz, expected);
+    }
+    let nobody = Credentials::load(Files::default()).expect("no credentials are fine");
+    let refused = failure(bench.probe(&mut Prober::new(address), &nobody, LONG));
+    assert!(matches!(refused, ProbeFailure::NotTls(_) | ProbeFailure::Closed(_)), "{refused:?}");
 }
 
 #[test]
