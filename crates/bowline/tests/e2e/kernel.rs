@@ -8,7 +8,7 @@ use bowline_lab::certs::Validity;
 use bowline_sys::netns::{LinkState, Namespace};
 
 use crate::harness::{
-    Cluster, Daemon, Fleet, PATIENCE, Process, Scratch, installed, output, root, skip, wait_for,
+    Cluster, Daemon, Fleet, PATIENCE, Process, Scratch, apart, installed, output, root, skip, wait_for,
 };
 use crate::outage::{observe, sound, start_client, told};
 
@@ -202,29 +202,31 @@ fn kernel_client_that_is_gone_is_noticed_by_keep_alive() {
     if !root() {
         return skip("network namespaces need root");
     }
-    let scratch = Scratch::new("gone");
-    let network = Network::enter(&scratch, Family::V4);
-    let (own, other, prefix) = Family::V4.link(9);
-    let client = Namespace::create().expect("make a namespace");
-    network.here.join("to-client", &client, "eth0").expect("join two namespaces");
-    for (namespace, link, address) in [(&network.here, "to-client", own), (&client, "eth0", other)] {
-        namespace.add_address(link, address, prefix).expect("give a link an address");
-        namespace.set_link(link, LinkState::Up).expect("set a link up");
-    }
-    let mut cluster = Cluster::balancer(&network.fleet);
-    cluster.balancers = vec![("lb1".to_owned(), own)];
-    cluster.listen = SocketAddr::new(own, PORT);
-    cluster.balancing = "keepAlive: {idle: 1s, interval: 1s, probes: 2}".to_owned();
-    let daemon = Daemon::start(&scratch, cluster);
-    daemon.wait_connections(0);
-    let stream = client.inside(|| TcpStream::connect(daemon.address())).expect("enter").expect("connect");
-    daemon.wait_connections(1);
-    client.set_link("eth0", LinkState::Down).expect("cut the client's link");
-    let cut = Instant::now();
-    daemon.wait_connections(0);
-    eprintln!("gone: noticed after {:?}", cut.elapsed());
-    assert!(cut.elapsed() >= Duration::from_secs(1), "it went for another reason");
-    drop(stream);
+    apart(|| {
+        let scratch = Scratch::new("gone");
+        let network = Network::enter(&scratch, Family::V4);
+        let (own, other, prefix) = Family::V4.link(9);
+        let client = Namespace::create().expect("make a namespace");
+        network.here.join("to-client", &client, "eth0").expect("join two namespaces");
+        for (namespace, link, address) in [(&network.here, "to-client", own), (&client, "eth0", other)] {
+            namespace.add_address(link, address, prefix).expect("give a link an address");
+            namespace.set_link(link, LinkState::Up).expect("set a link up");
+        }
+        let mut cluster = Cluster::balancer(&network.fleet);
+        cluster.balancers = vec![("lb1".to_owned(), own)];
+        cluster.listen = SocketAddr::new(own, PORT);
+        cluster.balancing = "keepAlive: {idle: 1s, interval: 1s, probes: 2}".to_owned();
+        let daemon = Daemon::start(&scratch, cluster);
+        daemon.wait_connections(0);
+        let stream = client.inside(|| TcpStream::connect(daemon.address())).expect("enter").expect("connect");
+        daemon.wait_connections(1);
+        client.set_link("eth0", LinkState::Down).expect("cut the client's link");
+        let cut = Instant::now();
+        daemon.wait_connections(0);
+        eprintln!("gone: noticed after {:?}", cut.elapsed());
+        assert!(cut.elapsed() >= Duration::from_secs(1), "it went for another reason");
+        drop(stream);
+    });
 }
 
 #[test]
@@ -232,16 +234,18 @@ fn kernel_client_that_is_silent_but_there_is_kept() {
     if !root() {
         return skip("network namespaces need root");
     }
-    let scratch = Scratch::new("silent");
-    let network = Network::enter(&scratch, Family::V4);
-    let mut cluster = Cluster::balancer(&network.fleet);
-    cluster.balancing = "keepAlive: {idle: 1s, interval: 1s, probes: 2}".to_owned();
-    let daemon = Daemon::start(&scratch, cluster);
-    let mut stream = TcpStream::connect(daemon.address()).expect("connect");
-    // Past all keep-alive questions, which the client's kernel answers.
-    stream.set_read_timeout(Some(Duration::from_secs(5))).expect("set a timeout");
-    let waited = stream.read(&mut [0]).expect_err("nothing to read, and no end");
-    assert_eq!(waited.kind(), std::io::ErrorKind::WouldBlock, "{waited}");
+    apart(|| {
+        let scratch = Scratch::new("silent");
+        let network = Network::enter(&scratch, Family::V4);
+        let mut cluster = Cluster::balancer(&network.fleet);
+        cluster.balancing = "keepAlive: {idle: 1s, interval: 1s, probes: 2}".to_owned();
+        let daemon = Daemon::start(&scratch, cluster);
+        let mut stream = TcpStream::connect(daemon.address()).expect("connect");
+        // Past all keep-alive questions, which the client's kernel answers.
+        stream.set_read_timeout(Some(Duration::from_secs(5))).expect("set a timeout");
+        let waited = stream.read(&mut [0]).expect_err("nothing to read, and no end");
+        assert_eq!(waited.kind(), std::io::ErrorKind::WouldBlock, "{waited}");
+    });
 }
 
 /// HAProxy before the network's servers, at this address; ended with the handle.

@@ -122,8 +122,12 @@ fn kubectl_works_while_real_api_servers_are_killed_and_stopped() {
             (daemon.graded("ready").len() == 3).then_some(())
         });
         let address = daemon.address();
-        let kubectl = |words: &[&str]| output(kubernetes.kubectl(scratch, address).args(words));
-        kubectl(&["create", "configmap", "seen", "--from-literal", "number=0"]);
+        // The namespace it goes into is made by the servers themselves a moment after they are ready.
+        wait_for("the first write", START_MAX, || {
+            let words = ["create", "configmap", "seen", "--from-literal", "number=0"];
+            let done = kubernetes.kubectl(scratch, address).args(words).output().expect("run kubectl");
+            done.status.success().then_some(())
+        });
         let watch = Process::start(
             scratch.path(),
             "watch",

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bowline_lab::outage::{Client, Report, Run, Settings};
 
-use crate::harness::{Api, Cluster, Daemon, Fleet, PATIENCE, Scratch, skip, wait_for};
+use crate::harness::{Api, Cluster, Daemon, Fleet, PATIENCE, Scratch, apart, skip, wait_for};
 
 /// How long a fault is watched.
 const OBSERVED: Duration = Duration::from_secs(4);
@@ -21,9 +21,10 @@ const ATTEMPTS: usize = 4;
 pub(crate) struct Unsound(Duration);
 
 /// Observes, alone on the machine as far as other tests go, until an observation is sound.
-pub(crate) fn observe(name: &str, observation: impl Fn(&Scratch) -> Result<(), Unsound>) {
+pub(crate) fn observe(name: &str, observation: impl Fn(&Scratch) -> Result<(), Unsound> + Sync) {
     for attempt in 1..=ATTEMPTS {
-        match observation(&Scratch::alone(&format!("{name}-{attempt}"))) {
+        let scratch = Scratch::alone(&format!("{name}-{attempt}"));
+        match apart(|| observation(&scratch)) {
             Ok(()) => return,
             Err(Unsound(lag)) => eprintln!("{name}: the client was {lag:?} late; observed again"),
         }

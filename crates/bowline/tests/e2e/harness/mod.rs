@@ -82,6 +82,12 @@ fn turn() -> File {
     OpenOptions::new().create(true).append(true).open(path).expect("open the file that gives turns")
 }
 
+/// Runs on a thread of its own, which may enter a namespace and ends in it: the test's thread may be used for another test.
+pub(crate) fn apart<T: Send>(body: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| scope.spawn(body).join())
+        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
 /// Says why the test cannot do its work here.
 pub(crate) fn skip(reason: &str) {
     eprintln!("SKIPPED: {reason}");
