@@ -25,7 +25,7 @@ pub(super) struct StatusArgs {
 pub(super) fn status(args: &StatusArgs) -> Result<(), Failure> {
     let admin = match &args.admin {
         Some(admin) => admin.clone(),
-        None => load(&args.config.config)?.admin().clone(),
+        None => load(&args.config.config).map_err(with_hint)?.admin().clone(),
     };
     let body = client::get(&admin, "/status").map_err(|error| Failure::RunTime(vec![error.to_string()]))?;
     let status: Status = serde_json::from_slice(&body).map_err(|error| {
@@ -37,6 +37,17 @@ pub(super) fn status(args: &StatusArgs) -> Result<(), Failure> {
         Format::Text => print(&text(&status))?,
     }
     Ok(())
+}
+
+/// A description is read for the daemon's address alone, which can be given without one.
+fn with_hint(failure: Failure) -> Failure {
+    match failure {
+        Failure::Input(mut lines) => {
+            lines.push("without a description, give the daemon's address with --admin ADDR".to_owned());
+            Failure::Input(lines)
+        }
+        Failure::Denied | Failure::RunTime(_) => failure,
+    }
 }
 
 /// The status as a page for people.

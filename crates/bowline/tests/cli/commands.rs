@@ -80,6 +80,7 @@ fn status_without_a_daemon() {
     let nobody = free();
     let bench = Bench::new(GOOD).replace(nobody, "[ADMIN]");
     assert_shown!("status-nobody", bench.run(&["status", "--admin", &nobody.to_string()]));
+    assert_shown!("status-no-description", bench.run(&["status", "--config", "elsewhere.yaml"]));
     assert_shown!("status-no-socket", bench.run(&["status", "--admin", "unix:/nonexistent/bowline.sock"]));
     assert_shown!("status-relative-socket", bench.run(&["status", "--admin", "unix:bowline.sock"]));
     assert_shown!("status-public", bench.run(&["status", "--admin", "192.0.2.1:9643"]));
