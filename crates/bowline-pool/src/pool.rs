@@ -222,7 +222,7 @@ impl Pool {
         }
     }
 
-    /// Sends the probes that are due, the longest due first.
+    /// Sends the probes that are due, the longest due first, and the regular ones that would be due soon.
     fn send_probes(&mut self, now: Instant) {
         let free = PROBES_IN_FLIGHT_MAX.saturating_sub(self.in_flight());
         let mut due: Vec<(Instant, usize)> = (0..)
@@ -230,7 +230,16 @@ impl Pool {
             .filter_map(|(at, member)| member.send_at().map(|send_at| (send_at, at)))
             .filter(|&(send_at, _)| send_at <= now)
             .collect();
+        if due.is_empty() {
+            return;
+        }
         due.sort_unstable();
+        let timers = &self.spec.timers;
+        let soon = (0..).zip(&self.members).filter_map(|(at, member)| {
+            let send_at = member.send_at().filter(|_| member.joins(timers, now))?;
+            (send_at > now).then_some((send_at, at))
+        });
+        due.extend(soon);
         for (_, at) in due.into_iter().take(free) {
             let Some(member) = self.members.get_mut(at) else { continue };
             let fresh = member.send(now);

@@ -227,6 +227,17 @@ impl Member {
         (!self.is_in_flight()).then(|| self.due.max(self.budget.ready_at(self.urgency())))
     }
 
+    /// Whether a regular probe that is due soon goes along with one that is sent now: three probes in one go wake the host
+    /// once. Soon is the whole width of the jitter, so that endpoints that are in step stay in step.
+    pub(super) fn joins(&self, timers: &Timers, now: Instant) -> bool {
+        let soon = timers.probe_interval / JITTER_DIVISOR * 2;
+        !self.is_in_flight()
+            && !self.is_restless()
+            && !self.asked
+            && self.due <= now + soon
+            && self.budget.ready_at(self.urgency()) <= now
+    }
+
     /// When this endpoint wants a timeout while a probe is in flight.
     pub(super) fn wait_until(&self, timers: &Timers, grace: Instant) -> Option<Instant> {
         let lost = self.in_flight?.sent + answer_max(timers);

@@ -376,3 +376,21 @@ fn ages_are_told() {
     assert_eq!(bench.pool.get().evidence_age(EndpointId(0), ms(25)), Some(Duration::from_millis(15)));
     assert_eq!(bench.pool.get().evidence_age(EndpointId(9), ms(25)), None);
 }
+
+#[test]
+fn settled_endpoints_are_probed_in_one_go() {
+    let mut bench = Bench::ready(&["cp1", "cp2", "cp3"]);
+    let mut last = ms(0);
+    for _ in 0..100 {
+        let (sent, _) = bench.timeout();
+        let asked = core::mem::take(&mut bench.open);
+        assert_eq!(asked.len(), 3, "at {sent:?}");
+        let rest = sent.since(last).as_millis();
+        assert!((890..=1_110).contains(&rest), "{rest} ms between two rounds");
+        last = sent;
+        for (endpoint, _) in asked {
+            let at = u64::try_from((sent + Duration::from_millis(1)).since(ms(0)).as_millis()).unwrap() + 1;
+            bench.at(at, Input::Probed { endpoint, result: ok(None) });
+        }
+    }
+}
