@@ -151,6 +151,24 @@ pub fn receive(socket: impl AsFd, into: &mut [u8]) -> io::Result<usize> {
     Ok(received)
 }
 
+/// Reads what has arrived and leaves it there; zero is the end of the stream.
+///
+/// # Errors
+/// As [`receive`].
+pub fn peek(socket: impl AsFd, into: &mut [u8]) -> io::Result<usize> {
+    let (received, _) = retry_on_intr(|| rustix::net::recv(&socket, &mut *into, RecvFlags::PEEK))?;
+    Ok(received)
+}
+
+/// Drops up to as many received bytes as `scratch` has room for, mostly without copying them there; how many it were.
+///
+/// # Errors
+/// As [`receive`].
+pub fn discard(socket: impl AsFd, scratch: &mut [u8]) -> io::Result<usize> {
+    let (dropped, _) = retry_on_intr(|| rustix::net::recv(&socket, &mut *scratch, RecvFlags::TRUNC))?;
+    Ok(dropped)
+}
+
 /// Writes what there is room for.
 ///
 /// # Errors

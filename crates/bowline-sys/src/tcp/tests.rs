@@ -149,3 +149,23 @@ fn congestion_control_is_chosen_by_name() {
     set_congestion(&listener, &known).unwrap();
     assert!(set_congestion(&listener, "no-such-thing").is_err());
 }
+
+#[test]
+fn what_was_looked_at_is_still_there_until_it_is_dropped() {
+    let listener = TcpListener::bind(loopback()).unwrap();
+    let mut peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (ours, _) = listener.accept().unwrap();
+    let ours = OwnedFd::from(ours);
+    rustix::io::ioctl_fionbio(&ours, true).unwrap();
+    let mut scratch = [0; 8];
+    assert_eq!(peek(&ours, &mut scratch).unwrap_err().kind(), ErrorKind::WouldBlock);
+    peer.write_all(b"abcde").unwrap();
+    wait(&ours, Interest::READABLE);
+    assert_eq!(peek(&ours, &mut scratch).unwrap(), 5);
+    assert_eq!(discard(&ours, &mut scratch[..3]).unwrap(), 3);
+    assert_eq!(receive(&ours, &mut scratch).unwrap(), 2);
+    assert_eq!(&scratch[..2], b"de");
+    drop(peer);
+    wait(&ours, Interest::READABLE);
+    assert_eq!(peek(&ours, &mut scratch).unwrap(), 0);
+}
