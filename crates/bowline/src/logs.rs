@@ -133,7 +133,10 @@ fn write_daemon(event: &DaemonEvent) {
         }
         DaemonEvent::OpenFilesLimited { error } => warn!(error, "the limit of open files cannot be raised"),
         DaemonEvent::ConnectionsLimited { wanted, possible } => {
-            warn!(wanted, possible, "the limit of open files allows fewer connections; raise the hard limit");
+            info!(
+                wanted,
+                possible, "the limit of open files allows fewer connections; its hard limit decides"
+            );
         }
         DaemonEvent::Probed { pool, endpoint, outcome } => {
             debug!(pool = &**pool, endpoint = &**endpoint, outcome = outcome.as_str(), "probed");

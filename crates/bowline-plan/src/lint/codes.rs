@@ -95,7 +95,7 @@ impl Code {
 
     pub(super) const NOT_SERVED_YET: Self = Self {
         name: "not-served-yet",
-        severity: Error,
+        severity: Warning,
         meaning: "The description asks for something that `bowline run` of this version cannot do, and refuses to start with.",
         remedy: "Choose another mode, or leave it out.",
     };
@@ -138,7 +138,7 @@ pub fn finding_codes() -> impl Iterator<Item = &'static str> {
 pub fn findings_markdown() -> String {
     let mut page = String::from(
         "# Findings\n\n\
-         What `bowline check` can find in a description that is valid. `--deny CODE` makes one fatal (exit code 1).\n",
+         What `bowline check` can find in a description that is valid. An error makes it end with exit code 1; `--deny CODE` does so for any other.\n",
     );
     for code in Code::ALL {
         let Code { name, severity, meaning, remedy } = code;

@@ -14,7 +14,7 @@ pub(super) struct CheckArgs {
     config: ConfigArg,
     #[command(flatten)]
     output: OutputArg,
-    /// End with exit code 1 when there is a finding with this code; can be given more than once
+    /// End with exit code 1 for a finding with this code, as for every error; can be given more than once
     #[arg(long, value_name = "CODE", value_parser = PossibleValuesParser::new(bowline_plan::finding_codes()))]
     deny: Vec<String>,
 }
@@ -23,7 +23,9 @@ pub(super) fn check(args: &CheckArgs) -> Result<(), Failure> {
     let cluster = load(&args.config.config)?;
     let plan = bowline_plan::plan(&cluster, 1);
     let findings = bowline_plan::lint(&cluster, &plan);
-    let denied = findings.iter().any(|finding| args.deny.iter().any(|code| code == finding.code));
+    let denied = findings.iter().any(|finding| {
+        finding.severity == Severity::Error || args.deny.iter().any(|code| code == finding.code)
+    });
     let document = Check::new(findings, bowline_plan::spof(&cluster, &plan));
     match args.output.output {
         Format::Json => print_json(&document)?,
