@@ -34,7 +34,7 @@ fn denied_findings_fail_the_check() {
 
 #[test]
 fn an_error_fails_the_check_and_a_mode_not_served_yet_does_not() {
-    let clash = GOOD.replace("spec:\n", "spec:\n  kubernetes: {serviceCIDRs: [10.0.0.0/8]}\n");
+    let clash = GOOD.replace("spec:\n", "spec:\n  kubernetes: {serviceCIDRs: [192.0.2.0/24]}\n");
     assert_ne!(clash, GOOD);
     assert_shown!("check-error", Bench::new(&clash).run(&["check", "--config", "cluster.yaml"]));
     let later = format!("{GOOD}  etcd: {{gateway: true}}\n");
