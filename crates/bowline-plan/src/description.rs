@@ -1,24 +1,24 @@
 //! The description file as it is written. These types are the format: serde fills them, the JSON Schema comes from them
 //! (the comments become its explanations), and through the schema so does every message about an unknown or misfit field.
 //!
+//! Importers fill the same types, and `import` writes them out as a file.
+//!
 //! Everything is optional here, also what the schema requires: a description with holes is still looked through for
 //! whatever else is wrong with it. Text that means something (addresses, durations, names) stays text; `validate` reads it.
 
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// A cluster whose API servers bowline keeps reachable.
-#[derive(Deserialize, JsonSchema, Default, Debug)]
+#[derive(Deserialize, Serialize, JsonSchema, Default, Debug)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct Description {
     /// Version of this format.
-    #[expect(dead_code, reason = "its type says all there is")]
     #[schemars(required)]
     pub(crate) api_version: Option<ApiVersion>,
     /// What is described.
-    #[expect(dead_code, reason = "its type says all there is")]
     #[schemars(required)]
     pub(crate) kind: Option<Kind>,
     /// About the description itself.
@@ -29,19 +29,19 @@ pub(crate) struct Description {
     pub(crate) spec: Option<Spec>,
 }
 
-#[derive(Deserialize, JsonSchema, Debug)]
+#[derive(Deserialize, Serialize, JsonSchema, Debug)]
 pub(crate) enum ApiVersion {
     #[serde(rename = "bowline.dev/v1alpha1")]
     V1Alpha1,
 }
 
-#[derive(Deserialize, JsonSchema, Debug)]
+#[derive(Deserialize, Serialize, JsonSchema, Debug)]
 pub(crate) enum Kind {
     Cluster,
 }
 
 /// About the description itself.
-#[derive(Deserialize, JsonSchema, Default, Debug)]
+#[derive(Deserialize, Serialize, JsonSchema, Default, Debug)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct Metadata {
     /// The cluster's name. Default: kubernetes.
@@ -49,7 +49,7 @@ pub(crate) struct Metadata {
 }
 
 /// The cluster.
-#[derive(Deserialize, JsonSchema, Default, Debug)]
+#[derive(Deserialize, Serialize, JsonSchema, Default, Debug)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct Spec {
     #[serde(default)]
@@ -80,7 +80,7 @@ pub(crate) struct Spec {
 }
 
 /// Kubernetes itself.
-#[derive(Deserialize, JsonSchema, Default, Debug)]
+#[derive(Deserialize, Serialize, JsonSchema, Default, Debug)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct Kubernetes {
     /// Major and minor version, in quotes. Default: "1.32".
@@ -93,7 +93,7 @@ pub(crate) struct Kubernetes {
 }
 
 /// A machine.
-#[derive(Deserialize, JsonSchema, Default, Debug)]
+#[derive(Deserialize, Serialize, JsonSchema, Default, Debug)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct Node {
     /// A DNS name, best the host name.
@@ -110,7 +110,7 @@ pub(crate) struct Node {
     pub(crate) public_address: Option<String>,
 }
 
-#[derive(Deserialize, JsonSchema, Clone, Copy, Debug)]
+#[derive(Deserialize, Serialize, JsonSchema, Clone, Copy, Debug)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Role {
     /// Runs an API server.
@@ -124,7 +124,7 @@ pub(crate) enum Role {
 }
 
 /// The API servers, all alike.
-#[derive(Deserialize, JsonSchema, Default, Debug)]
+#[derive(Deserialize, Serialize, JsonSchema, Default, Debug)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct ApiServer {
     /// Where they listen. Default: 6443.
@@ -143,15 +143,17 @@ pub(crate) struct ApiServer {
 }
 
 /// The etcd members, all alike.
-#[derive(Deserialize, JsonSchema, Default, Debug)]
+#[derive(Deserialize, Serialize, JsonSchema, Default, Debug)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct Etcd {
     /// Where they take clients. Default: 2379.
     #[schemars(range(min = 1))]
     pub(crate) client_port: Option<u16>,
     /// Whether every node offers etcd at a local port. Default: false.
+    #[serde(skip_serializing_if = "is_false")]
     pub(crate) gateway: bool,
     /// Whether API servers are given all members instead of their own. Default: false.
+    #[serde(skip_serializing_if = "is_false")]
     pub(crate) multiaccess: bool,
     /// The authority that signed their certificates, a PEM file.
     pub(crate) ca_file: Option<String>,
@@ -162,7 +164,7 @@ pub(crate) struct Etcd {
 }
 
 /// How the API servers are reached.
-#[derive(Deserialize, JsonSchema, Default, Debug)]
+#[derive(Deserialize, Serialize, JsonSchema, Default, Debug)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct Access {
     /// By nodes and components in the cluster. Default: node-local.
@@ -173,7 +175,7 @@ pub(crate) struct Access {
 }
 
 /// How one side reaches the API servers.
-#[derive(Deserialize, JsonSchema, Default, Debug)]
+#[derive(Deserialize, Serialize, JsonSchema, Default, Debug)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct AccessSide {
     /// By which means.
@@ -192,7 +194,7 @@ pub(crate) struct AccessSide {
     pub(crate) virtual_ips: Option<Vec<String>>,
 }
 
-#[derive(Deserialize, JsonSchema, Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Deserialize, Serialize, JsonSchema, Clone, Copy, PartialEq, Eq, Debug)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Mode {
     /// A listener on every node's loopback addresses.
@@ -208,7 +210,7 @@ pub(crate) enum Mode {
 }
 
 /// An address that moves between nodes.
-#[derive(Deserialize, JsonSchema, Default, Debug)]
+#[derive(Deserialize, Serialize, JsonSchema, Default, Debug)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct VirtualIp {
     /// What the rest of the description calls it.
@@ -227,7 +229,7 @@ pub(crate) struct VirtualIp {
     /// Between two adverts. Default: 100ms; version 2 knows whole seconds alone: 1s.
     pub(crate) interval: Option<DurationText>,
     /// Whether a better node takes over from a good one. Default: false.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_false")]
     pub(crate) preempt: bool,
     /// How long it waits first. Default: 0s.
     pub(crate) preempt_delay: Option<DurationText>,
@@ -243,7 +245,7 @@ pub(crate) struct VirtualIp {
     #[serde(default)]
     pub(crate) priorities: BTreeMap<String, u8>,
     /// Whether adverts go to each peer instead of the multicast group. Default: false.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_false")]
     pub(crate) unicast: bool,
     /// Whose adverts are accepted. Default: planned.
     pub(crate) peers: Option<Peers>,
@@ -256,19 +258,19 @@ pub(crate) struct VirtualIp {
     /// Whether connections are balanced, or handed to the holder's own API server. Default: true.
     pub(crate) balance: Option<bool>,
     /// Whether it uses the virtual router's own hardware address. Default: false.
-    #[serde(default, rename = "virtualMAC")]
+    #[serde(default, rename = "virtualMAC", skip_serializing_if = "is_false")]
     pub(crate) virtual_mac: bool,
 }
 
 /// A role, or a list of node names.
-#[derive(Deserialize, JsonSchema, Clone, Debug)]
+#[derive(Deserialize, Serialize, JsonSchema, Clone, Debug)]
 #[serde(untagged)]
 pub(crate) enum Placement {
     Role(Role),
     Nodes(Vec<String>),
 }
 
-#[derive(Deserialize, JsonSchema, Clone, Copy, Debug)]
+#[derive(Deserialize, Serialize, JsonSchema, Clone, Copy, Debug)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Peers {
     /// Of the nodes in the plan.
@@ -277,7 +279,7 @@ pub(crate) enum Peers {
     Any,
 }
 
-#[derive(Deserialize, JsonSchema, Clone, Copy, Debug)]
+#[derive(Deserialize, Serialize, JsonSchema, Clone, Copy, Debug)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Track {
     /// It reaches an API server.
@@ -286,7 +288,7 @@ pub(crate) enum Track {
     None,
 }
 
-#[derive(Deserialize, JsonSchema, Clone, Copy, Debug)]
+#[derive(Deserialize, Serialize, JsonSchema, Clone, Copy, Debug)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum WhenAllBad {
     /// Keeps the address.
@@ -296,7 +298,7 @@ pub(crate) enum WhenAllBad {
 }
 
 /// Certificates of the API servers.
-#[derive(Deserialize, JsonSchema, Default, Debug)]
+#[derive(Deserialize, Serialize, JsonSchema, Default, Debug)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct Certificates {
     /// Further names and addresses they have to hold.
@@ -305,15 +307,16 @@ pub(crate) struct Certificates {
 }
 
 /// The hosts file of every node.
-#[derive(Deserialize, JsonSchema, Default, Debug)]
+#[derive(Deserialize, Serialize, JsonSchema, Default, Debug)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct Hosts {
     /// Whether bowline keeps a block of lines in it. Default: false.
+    #[serde(skip_serializing_if = "is_false")]
     pub(crate) manage: bool,
 }
 
 /// Timers and limits of health, dialling and relaying.
-#[derive(Deserialize, JsonSchema, Default, Debug)]
+#[derive(Deserialize, Serialize, JsonSchema, Default, Debug)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct Balancing {
     /// Who gets the next connection. Default: auto, which is preferred on nodes and least-connections on balancers.
@@ -362,7 +365,7 @@ pub(crate) struct Balancing {
     pub(crate) keep_alive: KeepAlive,
 }
 
-#[derive(Deserialize, JsonSchema, Clone, Copy, Debug)]
+#[derive(Deserialize, Serialize, JsonSchema, Clone, Copy, Debug)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Policy {
     /// Preferred on nodes, least-connections on balancers.
@@ -379,7 +382,7 @@ pub(crate) enum Policy {
     Sticky,
 }
 
-#[derive(Deserialize, JsonSchema, Clone, Copy, Debug)]
+#[derive(Deserialize, Serialize, JsonSchema, Clone, Copy, Debug)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum ConnectTime {
     On,
@@ -388,7 +391,7 @@ pub(crate) enum ConnectTime {
 }
 
 /// TCP keep-alive on both legs of every connection.
-#[derive(Deserialize, JsonSchema, Default, Debug)]
+#[derive(Deserialize, Serialize, JsonSchema, Default, Debug)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct KeepAlive {
     /// Quiet time before the first one, in whole seconds. Default: 15s.
@@ -401,7 +404,7 @@ pub(crate) struct KeepAlive {
 }
 
 /// A port that leads to every worker.
-#[derive(Deserialize, JsonSchema, Default, Debug)]
+#[derive(Deserialize, Serialize, JsonSchema, Default, Debug)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct Ingress {
     /// What messages and metrics call it.
@@ -416,7 +419,7 @@ pub(crate) struct Ingress {
 }
 
 /// Where metrics and status are served.
-#[derive(Deserialize, JsonSchema, Default, Debug)]
+#[derive(Deserialize, Serialize, JsonSchema, Default, Debug)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct Admin {
     /// A loopback address and port, or unix: and an absolute path. Default: "127.0.0.1:9643".
@@ -424,7 +427,13 @@ pub(crate) struct Admin {
 }
 
 /// A whole number and a unit: 100ms, 30s, 2m, 1h.
-#[derive(Deserialize, JsonSchema, Clone, Debug)]
+#[derive(Deserialize, Serialize, JsonSchema, Clone, Debug)]
 #[serde(transparent)]
 #[schemars(extend("pattern" = "^[0-9]{1,9}(ms|s|m|h)$"))]
 pub(crate) struct DurationText(pub(crate) String);
+
+/// What is written out only where it is not the default.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_false(value: &bool) -> bool {
+    !value
+}

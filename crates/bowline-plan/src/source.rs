@@ -16,7 +16,7 @@ mod yaml;
 
 pub(crate) use shape::Shape;
 use tree::Position;
-pub(crate) use tree::{Path, Source};
+pub(crate) use tree::{Path, Source, Tree, Value};
 
 /// Problems reported at once. A file with more is not the description it was taken for.
 pub(crate) const PROBLEMS_LIMIT: usize = 100;
@@ -52,7 +52,7 @@ pub(crate) fn read(file: &str, text: &str, shape: &Shape, findings: &mut Finding
     for fault in parsed.faults {
         findings.add_fault(fault);
     }
-    let root = parsed.root.filter(|root| root.value != tree::Value::Null);
+    let root = parsed.root.filter(|root| root.value != Value::Null);
     let Some(root) = root else {
         let remedy = "write a description: apiVersion, kind, and spec with a list of nodes";
         findings.add_about_file("nothing is in it".to_owned(), remedy);
@@ -60,6 +60,38 @@ pub(crate) fn read(file: &str, text: &str, shape: &Shape, findings: &mut Finding
     };
     let json = decode::decode(&root, shape, &Path::root(), findings)?;
     Some(Read { source: Source::new(file, root), json })
+}
+
+/// A file of another system.
+#[derive(Debug)]
+pub(crate) struct Foreign {
+    /// A value for each document that holds one.
+    pub(crate) documents: Vec<Tree>,
+    /// Fields given twice, the last of which counts.
+    pub(crate) faults: Vec<Problem>,
+}
+
+/// Reads a file of another system, YAML or JSON.
+///
+/// # Errors
+/// It is neither.
+pub(crate) fn read_foreign(file: &str, text: &str) -> Result<Foreign, Problem> {
+    let problem = |fault: yaml::Fault| Problem {
+        file: file.to_owned(),
+        line: Some(fault.at.line),
+        column: Some(fault.at.column),
+        path: fault.path.to_string(),
+        message: fault.message,
+        remedy: fault.remedy.to_owned(),
+    };
+    let parsed = yaml::parse_foreign(text).map_err(problem)?;
+    let faults = parsed.faults.into_iter().map(problem).collect();
+    Ok(Foreign { documents: parsed.roots, faults })
+}
+
+/// JSON as a tree that keeps the order of its fields; every string is quoted there.
+pub(crate) fn parse_json(text: &str) -> Option<Tree> {
+    yaml::parse_foreign(text).ok()?.roots.into_iter().next()
 }
 
 impl<'a> Findings<'a> {

@@ -118,6 +118,7 @@ fn misfit(tree: &Tree, shape: &Shape, path: &Path, findings: &mut Findings<'_>) 
             Value::Quoted(text) => format!("the text \"{}\"", excerpt(text)),
             Value::Sequence(_) => "a list".to_owned(),
             Value::Mapping(_) => "a mapping".to_owned(),
+            Value::Tagged { tag } => format!("something tagged {}", excerpt(tag)),
         };
         let is_scalar = matches!(tree.value, Value::Plain(_) | Value::Quoted(_));
         let is_number = matches!(&tree.value, Value::Plain(text) if text.parse::<i128>().is_ok());

@@ -29,6 +29,10 @@ pub(crate) enum Value {
     Plain(Box<str>),
     /// A scalar in quotes or a block: text.
     Quoted(Box<str>),
+    /// A scalar whose tag says that it is something else, such as `!vault`; foreign files alone have them.
+    Tagged {
+        tag: Box<str>,
+    },
     Sequence(Vec<Tree>),
     /// In the order of the file.
     Mapping(Vec<Entry>),
@@ -157,7 +161,12 @@ impl Source {
                 }
                 (
                     Segment::Index(_) | Segment::Key(_),
-                    Value::Null | Value::Plain(_) | Value::Quoted(_) | Value::Sequence(_) | Value::Mapping(_),
+                    Value::Null
+                    | Value::Plain(_)
+                    | Value::Quoted(_)
+                    | Value::Tagged { .. }
+                    | Value::Sequence(_)
+                    | Value::Mapping(_),
                 ) => return (at, false),
             }
         }

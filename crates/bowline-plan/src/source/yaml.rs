@@ -35,18 +35,49 @@ pub(super) struct Parsed {
     pub(super) faults: Vec<Fault>,
 }
 
-/// Reads one YAML document.
+/// What the text of another system holds.
+#[derive(Debug)]
+pub(super) struct ParsedForeign {
+    /// A value for each document that holds one.
+    pub(super) roots: Vec<Tree>,
+    /// What can be passed over.
+    pub(super) faults: Vec<Fault>,
+}
+
+/// Whose text it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Dialect {
+    Description,
+    Foreign,
+}
+
+/// Reads one YAML document, without tags, every field in it once.
 ///
 /// # Errors
 /// The fault that made it impossible to go on.
-#[expect(clippy::wildcard_enum_match_arm, reason = "the parser's errors may grow, and are not ours")]
 pub(super) fn parse(text: &str) -> Result<Parsed, Fault> {
+    let builder = build(text, Dialect::Description)?;
+    Ok(Parsed { root: builder.roots.into_iter().next(), faults: builder.faults })
+}
+
+/// Reads any number of YAML documents. Scalars keep foreign tags. Of a field that is given twice the last one counts,
+/// which is a fault all the same.
+///
+/// # Errors
+/// The fault that made it impossible to go on.
+pub(super) fn parse_foreign(text: &str) -> Result<ParsedForeign, Fault> {
+    let builder = build(text, Dialect::Foreign)?;
+    Ok(ParsedForeign { roots: builder.roots, faults: builder.faults })
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "the parser's errors may grow, and are not ours")]
+fn build(text: &str, dialect: Dialect) -> Result<Builder, Fault> {
     let mut options = granit_parser::Options::default();
     options.set_emit_comments(false);
     // Twice, so that it is the builder that stops and says where.
     options.block_nesting_limit = 2 * NESTING_LIMIT;
     options.flow_nesting_limit = 2 * NESTING_LIMIT;
-    let mut builder = Builder::default();
+    let mut builder = Builder::new(dialect);
     for event in Parser::new_from_str_with_options(text, options) {
         match event {
             Ok((event, span)) => builder.handle(event, span)?,
@@ -61,7 +92,7 @@ pub(super) fn parse(text: &str) -> Result<Parsed, Fault> {
             }
         }
     }
-    Ok(Parsed { root: builder.root, faults: builder.faults })
+    Ok(builder)
 }
 
 const TOO_DEEP: (&str, &str) = ("nested more than 32 deep", "flatten it; a description nests 6 deep");
@@ -69,11 +100,11 @@ const UNKNOWN_ANCHOR: (&str, &str) = ("an alias to an anchor that is not before 
 const SYNTAX_REMEDY: &str =
     "check indentation, quotes and brackets here and on the line before; is the file complete?";
 
-#[derive(Default)]
 struct Builder {
+    dialect: Dialect,
     /// Collections that are not closed yet, outermost first.
     open: Vec<Open>,
-    root: Option<Tree>,
+    roots: Vec<Tree>,
     documents: usize,
     /// In the tree so far.
     values: usize,
@@ -98,13 +129,26 @@ enum Collection {
 }
 
 impl Builder {
+    fn new(dialect: Dialect) -> Self {
+        Self {
+            dialect,
+            open: Vec::new(),
+            roots: Vec::new(),
+            documents: 0,
+            values: 0,
+            kept: 0,
+            anchors: BTreeMap::new(),
+            faults: Vec::new(),
+        }
+    }
+
     #[expect(clippy::wildcard_enum_match_arm, reason = "the parser's events may grow, and are not ours")]
     fn handle(&mut self, event: Event<'_>, span: Span) -> Result<(), Fault> {
         let at = position(&span.start);
         match event {
             Event::DocumentStart(..) => {
                 self.documents += 1;
-                if self.documents > 1 {
+                if self.documents > 1 && self.dialect == Dialect::Description {
                     let remedy = "keep one and remove the `---` between them";
                     return Err(self.fault(at, "more than one YAML document in the file".to_owned(), remedy));
                 }
@@ -132,6 +176,9 @@ impl Builder {
     fn scalar(&mut self, text: &str, style: ScalarStyle, tag: Option<&Tag>, at: Position) -> Value {
         if tag.is_some_and(|tag| tag.is_yaml_core_schema_tag("str")) {
             return Value::Quoted(text.into());
+        }
+        if let Some(tag) = tag.filter(|tag| self.dialect == Dialect::Foreign && !tag.is_yaml_core_schema()) {
+            return Value::Tagged { tag: tag.original().as_str().into() };
         }
         self.refuse_tag(tag, at);
         match (style, text) {
@@ -200,22 +247,26 @@ impl Builder {
         }
         let at = tree.at;
         match self.open.last_mut().map(|open| &mut open.collection) {
-            None => self.root = Some(tree),
+            None => self.roots.push(tree),
             Some(Collection::Sequence(items)) => items.push(tree),
             Some(Collection::Mapping { entries, seen, key }) => match (key.take(), tree.value) {
                 (Some((name, key_at)), value) => {
-                    if seen.insert(name.clone()) {
-                        entries.push(Entry { key: name, at: key_at, tree: Tree { at, value } });
-                    } else {
-                        let path = self.path().key(&name);
-                        let message = "given twice".to_owned();
-                        let remedy = "keep one of the two";
-                        self.pass_over(Fault { at: key_at, path, message, remedy });
+                    let entry = Entry { key: name, at: key_at, tree: Tree { at, value } };
+                    if seen.insert(entry.key.clone()) {
+                        entries.push(entry);
+                        return Ok(());
                     }
+                    let name = entry.key.clone();
+                    if self.dialect == Dialect::Foreign {
+                        entries.retain(|before| before.key != entry.key);
+                        entries.push(entry);
+                    }
+                    let (path, message) = (self.path().key(&name), "given twice".to_owned());
+                    self.pass_over(Fault { at: key_at, path, message, remedy: "keep one of the two" });
                 }
                 (None, Value::Plain(text) | Value::Quoted(text)) => *key = Some((text, at)),
                 (None, Value::Null) => *key = Some(("null".into(), at)),
-                (None, Value::Sequence(_) | Value::Mapping(_)) => {
+                (None, Value::Tagged { .. } | Value::Sequence(_) | Value::Mapping(_)) => {
                     let remedy = "use plain words as keys";
                     return Err(self.fault(at, "a key that is a list or a mapping".to_owned(), remedy));
                 }
@@ -234,7 +285,7 @@ impl Builder {
     }
 
     fn refuse_tag(&mut self, tag: Option<&Tag>, at: Position) {
-        if let Some(tag) = tag {
+        if let Some(tag) = tag.filter(|_| self.dialect == Dialect::Description) {
             let message = format!("the tag {} means nothing here", super::excerpt(&tag.original()));
             let fault = self.fault(at, message, "remove it");
             self.pass_over(fault);
