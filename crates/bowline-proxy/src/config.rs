@@ -20,6 +20,9 @@ pub struct Config {
     /// Clients at once, over all workers; more wait in the kernel's accept queue. Cut at the start to what the limit of file
     /// descriptors allows ([`crate::Proxy::connections_max`]).
     pub connections_max: usize,
+    /// Bytes that each worker keeps at a time for peers that do not take them. When so many are kept, a connection is read only
+    /// as far as its other side takes the bytes at once.
+    pub unsent_max: usize,
     /// For both legs of every connection.
     pub keep_alive: KeepAlive,
     /// Seeds all randomness of the workers.
@@ -27,6 +30,9 @@ pub struct Config {
 }
 
 impl Config {
+    /// What sixty-four clients can leave in pipes, or a thousand in buffers, before the others go without.
+    pub const UNSENT_MAX: usize = 64 << 20;
+
     /// Silence of 15 s, then a question every 5 s; dead after the third: a vanished peer is noticed within 30 s, and a live
     /// idle one costs four packets a minute.
     pub const KEEP_ALIVE: KeepAlive =

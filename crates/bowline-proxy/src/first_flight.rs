@@ -27,15 +27,25 @@ impl Kept {
         Self(None)
     }
 
-    /// The client has sent `bytes`.
-    pub(crate) fn add(&mut self, bytes: &[u8]) {
+    /// The client has sent `bytes`, and there is room to keep so many.
+    pub(crate) fn add(&mut self, bytes: &[u8], room: usize) {
         let Some(kept) = &mut self.0 else { return };
         let hello = kept.first().or(bytes.first()).is_none_or(|&kind| kind == RECORD_HANDSHAKE);
-        if hello && kept.len() + bytes.len() <= FIRST_FLIGHT_MAX {
+        if hello && kept.len() + bytes.len() <= FIRST_FLIGHT_MAX && bytes.len() <= room {
             kept.extend_from_slice(bytes);
         } else {
             self.0 = None;
         }
+    }
+
+    /// Whether nothing will be kept any more.
+    pub(crate) const fn is_over(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Bytes that are kept.
+    pub(crate) fn len(&self) -> usize {
+        self.0.as_ref().map_or(0, Vec::len)
     }
 
     /// Everything the client has sent, when it may be sent to somebody else.

@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::os::fd::OwnedFd;
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,6 +26,14 @@ use std::time::Duration;
 /// Descriptors left to the rest of the process (probes, admin connections, files, listeners) when the connection limit is cut to
 /// what the descriptor limit allows.
 const DESCRIPTORS_RESERVED: u64 = 256;
+
+/// Pipes that a worker may have at a time: for as many bulky directions whose sinks are stuck; the others share one.
+const PIPES_MAX: usize = 32;
+
+const DESCRIPTORS_PER_PIPE: usize = 2;
+
+/// Which part of the descriptors pipes may take: a sixteenth, where there are few.
+const PIPES_SHARE: u64 = 16;
 
 /// A connection has two sockets; while it is dialled it can have more for moments, which parking and the reserve cover.
 const DESCRIPTORS_PER_CONNECTION: u64 = 2;
@@ -126,8 +135,11 @@ impl Proxy {
     /// # Errors
     /// When descriptors, memory or threads are exhausted.
     pub fn start(config: Config, sink: Arc<dyn Sink>) -> Result<Self, StartError> {
+        let descriptors = limits::descriptors();
+        let pipes_max = pipes_max(descriptors, config.workers);
+        let for_pipes = (pipes_max * DESCRIPTORS_PER_PIPE * config.workers.get()) as u64;
         let affordable =
-            limits::descriptors().saturating_sub(DESCRIPTORS_RESERVED) / DESCRIPTORS_PER_CONNECTION;
+            descriptors.saturating_sub(DESCRIPTORS_RESERVED + for_pipes) / DESCRIPTORS_PER_CONNECTION;
         // At least one, so that a tiny descriptor limit still serves; accepting pauses when it runs out.
         let limit = config.connections_max.min(usize::try_from(affordable).unwrap_or(usize::MAX)).max(1);
         let mut proxy = Self {
@@ -139,14 +151,20 @@ impl Proxy {
         for index in 0..config.workers.get() {
             // Those that were started before are stopped when this one fails.
             let hand = proxy
-                .start_worker(index, &config, &sink)
+                .start_worker(index, pipes_max, &config, &sink)
                 .map_err(|source| StartError { worker: index, source })?;
             proxy.workers.push(hand);
         }
         Ok(proxy)
     }
 
-    fn start_worker(&self, index: usize, config: &Config, sink: &Arc<dyn Sink>) -> io::Result<Hand> {
+    fn start_worker(
+        &self,
+        index: usize,
+        pipes_max: usize,
+        config: &Config,
+        sink: &Arc<dyn Sink>,
+    ) -> io::Result<Hand> {
         let mailbox = Arc::new(Mailbox::new()?);
         let counters = Arc::new(WorkerCounters::default());
         let epoll = Arc::new(Epoll::new()?);
@@ -155,6 +173,8 @@ impl Proxy {
             index,
             seed: config.seed.wrapping_add(index as u64),
             keep_alive: config.keep_alive,
+            pipes_max,
+            unsent_max: config.unsent_max,
             epoll: Arc::clone(&epoll),
             mailbox: Arc::clone(&mailbox),
             counters: Arc::clone(&counters),
@@ -316,8 +336,26 @@ impl Proxy {
     }
 }
 
+/// How many pipes each worker may have.
+fn pipes_max(descriptors: u64, workers: NonZeroUsize) -> usize {
+    let share = usize::try_from(descriptors / PIPES_SHARE).unwrap_or(usize::MAX);
+    PIPES_MAX.min(share / DESCRIPTORS_PER_PIPE / workers)
+}
+
 impl Drop for Proxy {
     fn drop(&mut self) {
         self.end_workers();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pipes_never_take_more_than_their_share_of_the_descriptors() {
+        let with = |descriptors, workers| pipes_max(descriptors, NonZeroUsize::new(workers).unwrap());
+        assert_eq!((with(20_000, 2), with(u64::MAX, 1)), (32, 32));
+        assert_eq!((with(1024, 1), with(1024, 2), with(1024, 64)), (32, 16, 0));
     }
 }

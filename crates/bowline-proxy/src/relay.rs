@@ -1,27 +1,43 @@
 //! Moving bytes both ways between two ends.
 //!
 //! ```text
-//!              up:   client ──receive──▶ shared buffer ──send──▶ endpoint
-//!              down: client ◀──send── shared buffer ◀──receive── endpoint
+//!              up:   client ──▶ shared buffer, or a pipe once it is bulky ──▶ endpoint
+//!              down: client ◀── shared buffer, or a pipe once it is bulky ◀── endpoint
 //!
 //!  each direction:  Flowing ──end of stream read, all delivered──▶ Finished ──FIN passed on──▶ Ended
 //! ```
 //!
-//! No socket is owned here: the two ends are behind [`Wire`], and readiness is told by [`Duplex::notice`], because epoll tells
-//! each change once. What a sink refuses is kept ([`Direction::refused`]) and nothing more is read from the source until it is
-//! gone: at most one buffer of memory for each direction, and back-pressure for the peer.
+//! No socket is owned here: the two ends are behind [`Wire`], what moves the bytes is lent ([`Means`]), and readiness is told by
+//! [`Duplex::notice`], because epoll tells each change once. What a sink refuses is kept and nothing more is read from the
+//! source until it is gone: at most one buffer or one pipe for each direction, and back-pressure for the peer.
 //!
 //! A failure of either side is a failure of the connection: the caller resets both. Bytes that the failed side had sent before
 //! are still passed on as far as the other side takes them at once, since they may be its last words (a TLS alert).
 
+mod direction;
+mod means;
+
 use crate::first_flight::Kept;
+use bowline_sys::pipe::Pipe;
+use direction::{Direction, Fault, Phase, Pumped};
+pub(crate) use means::{Means, Pipes};
 use std::io;
 use std::os::fd::OwnedFd;
 
 /// One end of a connection: a socket that never blocks, or a model of one.
 pub(crate) trait Wire {
+    /// Takes bytes from one end to the other without copying them.
+    type Pipe;
     /// Reads what has arrived; zero is the end of the stream.
     fn receive(&self, into: &mut [u8]) -> io::Result<usize>;
+    /// Like [`Wire::receive`], and leaves it there.
+    fn peek(&self, into: &mut [u8]) -> io::Result<usize>;
+    /// Drops up to as many received bytes as `scratch` is long.
+    fn discard(&self, scratch: &mut [u8]) -> io::Result<usize>;
+    /// Moves up to `most` received bytes into an empty pipe. That it moves none proves nothing.
+    fn fill(&self, pipe: &Self::Pipe, most: usize) -> io::Result<usize>;
+    /// Moves up to `most` bytes out of a pipe; no more room is told by `WouldBlock` alone.
+    fn drain(&self, pipe: &Self::Pipe, most: usize) -> io::Result<usize>;
     /// Writes what there is room for.
     fn send(&self, bytes: &[u8]) -> io::Result<usize>;
     /// Ends our direction.
@@ -29,8 +45,26 @@ pub(crate) trait Wire {
 }
 
 impl Wire for OwnedFd {
+    type Pipe = Pipe;
+
     fn receive(&self, into: &mut [u8]) -> io::Result<usize> {
         bowline_sys::tcp::receive(self, into)
+    }
+
+    fn peek(&self, into: &mut [u8]) -> io::Result<usize> {
+        bowline_sys::tcp::peek(self, into)
+    }
+
+    fn discard(&self, scratch: &mut [u8]) -> io::Result<usize> {
+        bowline_sys::tcp::discard(self, scratch)
+    }
+
+    fn fill(&self, pipe: &Pipe, most: usize) -> io::Result<usize> {
+        pipe.fill(self, most)
+    }
+
+    fn drain(&self, pipe: &Pipe, most: usize) -> io::Result<usize> {
+        pipe.drain(self, most)
     }
 
     fn send(&self, bytes: &[u8]) -> io::Result<usize> {
@@ -76,20 +110,16 @@ pub(crate) enum Verdict {
     Failed(Side, io::Error),
 }
 
-/// Buffers that one direction may move in one run: keeps a bulky connection from starving the others, and is several, so that
-/// coming back costs little beside copying.
-const BUDGET: usize = 4;
-
 /// Both directions of a connection.
 #[derive(Debug)]
-pub(crate) struct Duplex {
-    up: Direction,
-    down: Direction,
+pub(crate) struct Duplex<P> {
+    up: Direction<P>,
+    down: Direction<P>,
     /// What the client has sent, until something comes back.
     kept: Kept,
 }
 
-impl Duplex {
+impl<P> Duplex<P> {
     pub(crate) fn new() -> Self {
         Self { up: Direction::default(), down: Direction::default(), kept: Kept::new() }
     }
@@ -105,39 +135,50 @@ impl Duplex {
         sink.sink_ready |= readiness.writable;
     }
 
-    /// Moves what can be moved, through `buffer`.
-    pub(crate) fn run<W: Wire>(&mut self, client: &W, endpoint: &W, buffer: &mut [u8]) -> Verdict {
-        let down = self.down.pump(endpoint, client, buffer, &mut Kept::never());
+    /// Moves what can be moved, with `means`.
+    pub(crate) fn run<W: Wire<Pipe = P>>(
+        &mut self,
+        client: &W,
+        endpoint: &W,
+        means: &mut Means<P>,
+    ) -> Verdict {
+        let holds = self.holds();
+        let down = self.down.pump(endpoint, client, means, &mut Kept::never());
         if self.down.received > 0 {
             self.kept = Kept::never();
         }
-        let up = self.up.pump(client, endpoint, buffer, &mut self.kept);
+        let settled = self.holds();
+        means.settle(holds, settled);
+        let up = self.up.pump(client, endpoint, means, &mut self.kept);
+        means.settle(settled, self.holds());
         match (down, up) {
             (Ok(_), Ok(_)) if self.closed_unanswered() && self.is_repeatable() => Verdict::Unanswered,
             (Ok(down), Ok(up)) => self.conclude(client, endpoint, down, up),
             (Err(Fault::Source(error)), _) => Verdict::Failed(Side::Endpoint, error),
             (Err(Fault::Sink(error)), _) => Verdict::Failed(Side::Client, error),
             (Ok(_), Err(Fault::Source(error))) => Verdict::Failed(Side::Client, error),
-            (Ok(_), Err(Fault::Sink(error))) => self.fail(Side::Endpoint, error, client, endpoint, buffer),
+            (Ok(_), Err(Fault::Sink(error))) => self.fail(Side::Endpoint, error, client, endpoint, means),
         }
     }
 
     /// Ends the connection because `side` has failed, after passing on its last words.
     ///
     /// Never passes on an end of stream: a socket whose error was taken reads as if it had ended well.
-    pub(crate) fn fail<W: Wire>(
+    pub(crate) fn fail<W: Wire<Pipe = P>>(
         &mut self,
         side: Side,
         error: io::Error,
         client: &W,
         endpoint: &W,
-        buffer: &mut [u8],
+        means: &mut Means<P>,
     ) -> Verdict {
+        let holds = self.holds();
         // What becomes of them changes nothing: the connection is over.
         let _ = match side {
-            Side::Client => self.up.pump(client, endpoint, buffer, &mut Kept::never()),
-            Side::Endpoint => self.down.pump(endpoint, client, buffer, &mut Kept::never()),
+            Side::Client => self.up.pump(client, endpoint, means, &mut Kept::never()),
+            Side::Endpoint => self.down.pump(endpoint, client, means, &mut Kept::never()),
         };
+        means.settle(holds, self.holds());
         Verdict::Failed(side, error)
     }
 
@@ -166,6 +207,19 @@ impl Duplex {
         }
     }
 
+    /// The connection is over: gives back what it was lent, with the bytes that are still in it.
+    pub(crate) fn dismantle(mut self, means: &mut Means<P>) {
+        let holds = self.holds();
+        self.up.dismantle(means);
+        self.down.dismantle(means);
+        means.settle(holds, 0);
+    }
+
+    /// Bytes that are kept for it.
+    fn holds(&self) -> usize {
+        self.up.waits() + self.down.waits() + self.kept.len()
+    }
+
     /// Bytes taken from the client and from the endpoint so far.
     pub(crate) const fn received(&self) -> Received {
         Received { up: self.up.received, down: self.down.received }
@@ -177,12 +231,15 @@ impl Duplex {
     }
 
     /// Forgets the endpoint: what the client has sent is sent to the next one.
-    pub(crate) fn start_over(&mut self) {
+    pub(crate) fn start_over(&mut self, means: &mut Means<P>) {
         debug_assert!(self.is_repeatable(), "bytes are lost or sent twice");
-        self.up.refused = self.kept.repeatable().unwrap_or_default().into();
-        self.up.refused_start = 0;
+        let holds = self.holds();
+        self.up.send_first(self.kept.repeatable().unwrap_or_default());
         self.up.sink_ready = false;
-        self.down = Direction { sink_ready: self.down.sink_ready, ..Direction::default() };
+        let client_ready = self.down.sink_ready;
+        self.down = Direction::default();
+        self.down.sink_ready = client_ready;
+        means.settle(holds, self.holds());
     }
 
     /// The client stays with its endpoint, whatever comes.
@@ -204,116 +261,6 @@ impl Duplex {
 pub(crate) struct Received {
     pub(crate) up: u64,
     pub(crate) down: u64,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-enum Phase {
-    #[default]
-    Flowing,
-    Finished,
-    Ended,
-}
-
-/// One direction of a connection.
-#[derive(Default, Debug)]
-struct Direction {
-    /// Read from the source and refused by the sink, from `refused_start` on; on the heap only while there is some.
-    refused: Box<[u8]>,
-    refused_start: usize,
-    received: u64,
-    source_ready: bool,
-    source_finished: bool,
-    sink_ready: bool,
-    phase: Phase,
-}
-
-/// How a direction came to rest.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Pumped {
-    /// Until an end is ready again, or for good.
-    Blocked,
-    /// Only because the budget is used up.
-    Unfinished,
-}
-
-/// Which end failed.
-#[derive(Debug)]
-enum Fault {
-    Source(io::Error),
-    Sink(io::Error),
-}
-
-impl Direction {
-    /// Moves what can be moved; what is taken from the source is added to `kept`.
-    fn pump<W: Wire>(
-        &mut self,
-        source: &W,
-        sink: &W,
-        buffer: &mut [u8],
-        kept: &mut Kept,
-    ) -> Result<Pumped, Fault> {
-        let mut moved = 0;
-        while self.phase == Phase::Flowing {
-            if !self.flush(sink)? || !self.source_ready || !self.sink_ready {
-                return Ok(Pumped::Blocked);
-            }
-            if moved >= BUDGET * buffer.len() {
-                return Ok(Pumped::Unfinished);
-            }
-            match source.receive(buffer) {
-                Ok(0) => self.phase = Phase::Finished,
-                Ok(received) => {
-                    // A short read has emptied the socket: what comes later is a new event. Only an end of stream that is
-                    // there already would not be told again.
-                    self.source_ready = received == buffer.len() || self.source_finished;
-                    self.received += received as u64;
-                    moved += received;
-                    kept.add(&buffer[..received]);
-                    self.deliver(sink, &buffer[..received])?;
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.source_ready = false,
-                Err(error) => return Err(Fault::Source(error)),
-            }
-        }
-        Ok(Pumped::Blocked)
-    }
-
-    /// Sends `bytes`, and keeps what is refused.
-    fn deliver<W: Wire>(&mut self, sink: &W, bytes: &[u8]) -> Result<(), Fault> {
-        debug_assert!(self.refused.is_empty(), "bytes would overtake those that were refused");
-        let sent = self.send(sink, bytes)?;
-        if sent < bytes.len() {
-            self.refused = bytes[sent..].into();
-            self.refused_start = 0;
-        }
-        Ok(())
-    }
-
-    /// Sends what was refused before; whether all of it is gone.
-    fn flush<W: Wire>(&mut self, sink: &W) -> Result<bool, Fault> {
-        if self.refused.is_empty() {
-            return Ok(true);
-        }
-        if self.sink_ready {
-            let refused = std::mem::take(&mut self.refused);
-            self.refused_start += self.send(sink, &refused[self.refused_start..])?;
-            if self.refused_start < refused.len() {
-                self.refused = refused;
-            }
-        }
-        Ok(self.refused.is_empty())
-    }
-
-    /// Sends what the sink takes; less than everything means that it has no room.
-    fn send<W: Wire>(&mut self, sink: &W, bytes: &[u8]) -> Result<usize, Fault> {
-        let sent = match sink.send(bytes) {
-            Ok(sent) => sent,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
-            Err(error) => return Err(Fault::Sink(error)),
-        };
-        self.sink_ready = sent == bytes.len();
-        Ok(sent)
-    }
 }
 
 #[cfg(test)]

@@ -20,6 +20,10 @@ pub struct Stats {
     pub events_suppressed: u64,
     /// Established connections that lost a race and wait for the next client of their endpoint.
     pub parked: u64,
+    /// Bytes kept for peers that do not take them.
+    pub unsent: u64,
+    /// Pipes that exist, each of two descriptors.
+    pub pipes: u64,
 }
 
 /// What came in through one listener.
@@ -165,6 +169,11 @@ pub(crate) enum WorkerMoment {
     EventSuppressed,
     /// So many connections are parked now.
     Parking(usize),
+    /// Bytes that are kept, and pipes that exist now.
+    Holding {
+        unsent: usize,
+        pipes: usize,
+    },
 }
 
 /// The counters of one worker.
@@ -176,6 +185,8 @@ pub(crate) struct WorkerCounters {
     reports_dropped: Count,
     events_suppressed: Count,
     parked: Count,
+    unsent: Count,
+    pipes: Count,
 }
 
 impl WorkerCounters {
@@ -189,6 +200,10 @@ impl WorkerCounters {
             WorkerMoment::ReportDropped => self.reports_dropped.add(1),
             WorkerMoment::EventSuppressed => self.events_suppressed.add(1),
             WorkerMoment::Parking(now) => self.parked.set(now as u64),
+            WorkerMoment::Holding { unsent, pipes } => {
+                self.unsent.set(unsent as u64);
+                self.pipes.set(pipes as u64);
+            }
         }
     }
 
@@ -198,5 +213,7 @@ impl WorkerCounters {
         stats.reports_dropped += self.reports_dropped.get();
         stats.events_suppressed += self.events_suppressed.get();
         stats.parked += self.parked.get();
+        stats.unsent += self.unsent.get();
+        stats.pipes += self.pipes.get();
     }
 }

@@ -22,6 +22,7 @@ use crate::mailbox::{Command, Mailbox};
 use crate::occupancy::Occupancy;
 use crate::parked::Parking;
 use crate::rate::Rate;
+use crate::relay::{Means, Pipes};
 use crate::report::{EndReason, Event, Report, Sink};
 use crate::slab::{Key, Slab};
 use crate::stats::{Moment, WorkerCounters, WorkerMoment};
@@ -30,6 +31,7 @@ use accept::Door;
 use bowline_pool::{EndpointId, Evidence};
 use bowline_sansio::{Instant, Prng};
 use bowline_sys::epoll::{self, Epoll, Events};
+use bowline_sys::pipe::Pipe;
 use bowline_sys::{clock, tcp};
 use connection::{Connection, Phase};
 use pools::Pools;
@@ -48,6 +50,10 @@ const FULL_BATCHES_MAX: u32 = 128;
 /// in the second-level cache.
 const BUFFER_SIZE: usize = 64 * 1024;
 
+/// What a pipe holds: as much as an unprivileged process may ask for (`fs.pipe-max-size`), so that a bulky direction needs few
+/// calls.
+const PIPE_SIZE: usize = 1 << 20;
+
 /// Events an operator is told at once, and then how often: a burst shows what is happening, a storm is left to the counters.
 const EVENTS_TOLD: (u32, Duration) = (20, Duration::from_millis(100));
 
@@ -56,6 +62,10 @@ pub(crate) struct Parts {
     pub(crate) index: usize,
     pub(crate) seed: u64,
     pub(crate) keep_alive: tcp::KeepAlive,
+    /// Pipes that this worker may have at a time.
+    pub(crate) pipes_max: usize,
+    /// Bytes that this worker may keep at a time for peers that do not take them.
+    pub(crate) unsent_max: usize,
     /// The mailbox's waker is registered already.
     pub(crate) epoll: Arc<Epoll>,
     pub(crate) mailbox: Arc<Mailbox>,
@@ -73,7 +83,7 @@ pub(crate) struct Worker {
     /// Connections that used up their budget and have more to do.
     unfinished: VecDeque<Key>,
     parking: Parking,
-    buffer: Box<[u8]>,
+    means: Means<Pipe>,
     prng: Prng,
     told: Rate,
     now: Instant,
@@ -94,7 +104,11 @@ impl Worker {
             deadlines: Deadlines::new(),
             unfinished: VecDeque::new(),
             parking: Parking::new(),
-            buffer: vec![0; BUFFER_SIZE].into(),
+            means: Means::new(
+                BUFFER_SIZE,
+                Pipes::new(parts.pipes_max, PIPE_SIZE, Pipe::new),
+                parts.unsent_max,
+            ),
             prng: Prng::new(parts.seed),
             told: Rate::new(EVENTS_TOLD.0, EVENTS_TOLD.1, now),
             now,
@@ -129,6 +143,8 @@ impl Worker {
             if self.full_batches.is_multiple_of(FULL_BATCHES_MAX) {
                 self.fire_deadlines(judged);
             }
+            let (unsent, pipes) = (self.means.unsent(), self.means.pipes());
+            self.parts.counters.count(WorkerMoment::Holding { unsent, pipes });
         }
         self.end_all();
     }
@@ -202,6 +218,7 @@ impl Worker {
         let Some(mut connection) = self.connections.remove(key) else { return };
         self.deadlines.set(key, &mut connection.deadline, None);
         let received = connection.duplex.received();
+        connection.duplex.dismantle(&mut self.means);
         let (endpoint, was_open) = match connection.phase {
             Phase::Held(held) => {
                 for attempt in held.attempts {

@@ -2,11 +2,10 @@
 
 mod common;
 
-use bowline_proxy::{BindError, Config, EndReason, Event, ListenerId, Pause, PoolId, Proxy, Report, Sink};
+use bowline_proxy::{BindError, EndReason, Event, ListenerId, Pause, PoolId, Proxy, Report, Sink};
 use common::*;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -193,9 +192,7 @@ impl Sink for Full {
 
 #[test]
 fn reports_without_room_are_dropped_and_counted() {
-    let one = NonZeroUsize::MIN;
-    let config = Config { workers: one, connections_max: 10, keep_alive: Config::KEEP_ALIVE, seed: 1 };
-    let proxy = Proxy::start(config, Arc::new(Full)).unwrap();
+    let proxy = Proxy::start(config(1, 10), Arc::new(Full)).unwrap();
     let address = proxy.open(LISTENER, any_port(), POOL).unwrap();
     assert_reset(&connect(address));
     wait_until("it is counted", || proxy.stats().reports_dropped == 1);

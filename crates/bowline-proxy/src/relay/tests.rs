@@ -1,4 +1,5 @@
 use super::*;
+use crate::relay::direction::Waiting;
 use proptest::prelude::*;
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -23,9 +24,68 @@ struct State {
     error: bool,
     dead: bool,
     edge: bool,
+    /// Fills that bring nothing although there is something, as before out-of-band data.
+    barren_fills: u32,
+}
+
+/// A pipe, and how many bytes each of its pages gets.
+struct Tube {
+    inside: RefCell<VecDeque<u8>>,
+    size: usize,
+}
+
+impl Tube {
+    fn make(size: usize) -> io::Result<Self> {
+        Ok(Self { inside: RefCell::default(), size })
+    }
 }
 
 impl Wire for Peer {
+    type Pipe = Tube;
+
+    fn peek(&self, into: &mut [u8]) -> io::Result<usize> {
+        let state = self.0.borrow();
+        if state.incoming.is_empty() {
+            drop(state);
+            return self.receive(into);
+        }
+        let seen = state.incoming.len().min(into.len());
+        into.iter_mut().zip(&state.incoming).for_each(|(to, from)| *to = *from);
+        Ok(seen)
+    }
+
+    fn discard(&self, scratch: &mut [u8]) -> io::Result<usize> {
+        assert!(!scratch.is_empty(), "a call for nothing");
+        // Not all at once.
+        let most = scratch.len().div_ceil(2);
+        self.receive(&mut scratch[..most])
+    }
+
+    fn fill(&self, pipe: &Tube, most: usize) -> io::Result<usize> {
+        assert!(pipe.inside.borrow().is_empty(), "read behind bytes that are still in the pipe");
+        {
+            let mut state = self.0.borrow_mut();
+            if state.barren_fills > 0 && !state.incoming.is_empty() {
+                state.barren_fills -= 1;
+                let even = state.barren_fills.is_multiple_of(2);
+                return if even { Ok(0) } else { Err(io::ErrorKind::WouldBlock.into()) };
+            }
+        }
+        let mut bytes = vec![0; most.min(pipe.size)];
+        let filled = self.receive(&mut bytes)?;
+        pipe.inside.borrow_mut().extend(&bytes[..filled]);
+        Ok(filled)
+    }
+
+    fn drain(&self, pipe: &Tube, most: usize) -> io::Result<usize> {
+        let mut inside = pipe.inside.borrow_mut();
+        // Less than there is room for, at times.
+        let bytes: Vec<u8> = inside.iter().copied().take(most.min(7)).collect();
+        let sent = self.send(&bytes)?;
+        inside.drain(..sent);
+        Ok(sent)
+    }
+
     fn receive(&self, into: &mut [u8]) -> io::Result<usize> {
         let mut state = self.0.borrow_mut();
         let received = state.incoming.len().min(into.len());
@@ -108,6 +168,8 @@ enum Act {
     Ends,
     Reads(usize),
     Resets,
+    /// Sends something that is not in the stream.
+    Shouts,
     /// Its events are looked at; until then they gather.
     Event,
 }
@@ -119,6 +181,7 @@ fn act() -> impl Strategy<Value = (Side, Act)> {
         8 => (0usize..100).prop_map(Act::Reads),
         8 => Just(Act::Event),
         1 => Just(Act::Ends),
+        1 => Just(Act::Shouts),
     ];
     (side, act)
 }
@@ -127,20 +190,48 @@ fn act() -> impl Strategy<Value = (Side, Act)> {
 struct Run {
     client: Peer,
     endpoint: Peer,
-    duplex: Duplex,
-    buffer: Vec<u8>,
+    duplex: Duplex<Tube>,
+    means: Means<Tube>,
+    unsent_max: usize,
     over: Option<Verdict>,
+}
+
+/// What the relay is given to work with.
+#[derive(Clone, Copy, Debug)]
+struct Given {
+    buffer: usize,
+    pipes: usize,
+    pipe: usize,
+    unsent_max: usize,
+}
+
+/// Buffers down to a byte, no pipe to more than are needed, pipes smaller and larger than a buffer, and room for all, some or
+/// nothing of what is refused.
+fn given() -> impl Strategy<Value = Given> {
+    let unsent_max = prop_oneof![Just(0), 0usize..200, Just(100_000)];
+    (1usize..80, 0usize..3, 1usize..200, unsent_max).prop_map(|(buffer, pipes, pipe, unsent_max)| Given {
+        buffer,
+        pipes,
+        pipe,
+        unsent_max,
+    })
 }
 
 impl Run {
     fn new(buffer: usize) -> Self {
+        Self::given(Given { buffer, pipes: 2, pipe: 100, unsent_max: 100_000 })
+    }
+
+    fn given(given: Given) -> Self {
         let (client, endpoint) = (Peer::default(), Peer::default());
         let mut duplex = Duplex::new();
         // Both are connected, and writable as far as anybody knows.
         for side in [Side::Client, Side::Endpoint] {
             duplex.notice(side, Readiness { writable: true, ..Readiness::default() });
         }
-        Self { client, endpoint, duplex, buffer: vec![0; buffer], over: None }
+        let means =
+            Means::new(given.buffer, Pipes::new(given.pipes, given.pipe, Tube::make), given.unsent_max);
+        Self { client, endpoint, duplex, means, unsent_max: given.unsent_max, over: None }
     }
 
     fn peer(&self, side: Side) -> &Peer {
@@ -157,6 +248,7 @@ impl Run {
             Act::Ends => peer.ends(),
             Act::Reads(count) => peer.reads(count),
             Act::Resets => peer.resets(),
+            Act::Shouts => peer.0.borrow_mut().barren_fills += 1,
             Act::Event => self.event(side),
         }
     }
@@ -175,7 +267,7 @@ impl Run {
         let verdict = if failed {
             self.peer(side).0.borrow_mut().error = false;
             let error = io::ErrorKind::ConnectionReset.into();
-            self.duplex.fail(side, error, &self.client, &self.endpoint, &mut self.buffer)
+            self.duplex.fail(side, error, &self.client, &self.endpoint, &mut self.means)
         } else {
             self.run()
         };
@@ -189,7 +281,7 @@ impl Run {
     fn run(&mut self) -> Verdict {
         for _ in 0..10_000 {
             let before = self.duplex.received();
-            match self.duplex.run(&self.client, &self.endpoint, &mut self.buffer) {
+            match self.duplex.run(&self.client, &self.endpoint, &mut self.means) {
                 Verdict::Unfinished => assert_ne!(self.duplex.received(), before, "no progress"),
                 verdict
                 @ (Verdict::Waiting | Verdict::Unanswered | Verdict::Closed | Verdict::Failed(..)) => {
@@ -210,6 +302,13 @@ impl Run {
         }
     }
 
+    /// Nothing that was lent is lost.
+    fn take_apart(self) {
+        let Self { duplex, mut means, .. } = self;
+        duplex.dismantle(&mut means);
+        assert_eq!((means.unsent(), means.pipes.lent), (0, 0));
+    }
+
     fn check(&self) {
         for (from, to) in [(&self.client, &self.endpoint), (&self.endpoint, &self.client)] {
             let (from, to) = (from.0.borrow(), to.0.borrow());
@@ -219,9 +318,11 @@ impl Run {
                 assert_eq!(from.sent, to.taken, "an end of stream before all bytes");
             }
         }
-        for direction in [&self.duplex.up, &self.duplex.down] {
-            assert!(direction.refused.len() <= self.buffer.len(), "more is kept than one buffer");
-        }
+        assert!(self.means.unsent() <= self.unsent_max, "more is kept than may be");
+        assert_eq!(self.means.unsent(), self.duplex.holds());
+        let directions = [&self.duplex.up, &self.duplex.down].into_iter();
+        let piped = directions.filter(|direction| matches!(direction.waiting, Waiting::Piped { .. }));
+        assert_eq!(self.means.pipes.lent, piped.count());
     }
 }
 
@@ -230,9 +331,9 @@ proptest! {
 
     #[test]
     fn every_byte_arrives_in_order_and_every_end_after_them(
-        acts in prop::collection::vec(act(), 0..80), buffer in 1usize..80,
+        acts in prop::collection::vec(act(), 0..80), given in given(),
     ) {
-        let mut run = Run::new(buffer);
+        let mut run = Run::given(given);
         for (side, act) in acts {
             run.act(side, act);
             run.check();
@@ -249,7 +350,8 @@ proptest! {
         }
         let both_ended = run.client.0.borrow().ended && run.endpoint.0.borrow().ended;
         prop_assert_eq!(both_ended, matches!(run.over, Some(Verdict::Closed)));
-        prop_assert!(run.duplex.up.refused.is_empty() && run.duplex.down.refused.is_empty());
+        prop_assert_eq!((run.duplex.up.waits(), run.duplex.down.waits()), (0, 0));
+        run.take_apart();
     }
 
     #[test]
@@ -257,9 +359,9 @@ proptest! {
         before in prop::collection::vec(act(), 0..60),
         after in prop::collection::vec(act(), 0..20),
         client_resets: bool,
-        buffer in 1usize..80,
+        given in given(),
     ) {
-        let mut run = Run::new(buffer);
+        let mut run = Run::given(given);
         for (side, act) in before {
             run.act(side, act);
             run.check();
@@ -284,6 +386,7 @@ proptest! {
                 prop_assert!(false, "nobody noticed the reset");
             }
         }
+        run.take_apart();
     }
 }
 
@@ -303,7 +406,7 @@ impl Run {
     /// Puts another endpoint in the place of the one that said nothing.
     fn start_over(&mut self) {
         self.over = None;
-        self.duplex.start_over();
+        self.duplex.start_over(&mut self.means);
         self.endpoint = Peer::default();
         self.duplex.notice(Side::Endpoint, Readiness { writable: true, ..Readiness::default() });
         let verdict = self.run();

@@ -10,7 +10,7 @@ use crate::token::Token;
 use bowline_pool::Dial;
 use bowline_sansio::Instant;
 use bowline_sys::epoll::Interest;
-use bowline_sys::tcp;
+use bowline_sys::tcp::{self, Shortage};
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
@@ -215,7 +215,9 @@ impl Worker {
             self.door.told = Some(self.now);
             self.tell(Event::AcceptPaused { worker: self.parts.index, why });
         }
-        self.door.shut = Some(Shut { since: self.now, retry_at: self.now + PAUSE, told });
+        let spared = why == Pause::Shortage(Shortage::Descriptors) && self.means.spare_descriptors();
+        let retry_at = if spared { self.now } else { self.now + PAUSE };
+        self.door.shut = Some(Shut { since: self.now, retry_at, told });
     }
 
     /// A connection has ended: whoever waits is tried at the end of this round.

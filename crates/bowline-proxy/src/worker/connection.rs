@@ -7,6 +7,7 @@ use crate::token::AttemptTag;
 use bowline_pool::{Attempt, ConnectionLease, Dial, EndpointId};
 use bowline_sansio::Instant;
 use bowline_sys::epoll;
+use bowline_sys::pipe::Pipe;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
@@ -30,7 +31,7 @@ pub(super) struct Connection {
     pub(super) deadline: Option<Instant>,
     /// Whether it stands in the worker's queue of unfinished ones.
     pub(super) queued: bool,
-    pub(super) duplex: Duplex,
+    pub(super) duplex: Duplex<Pipe>,
     /// How often it was moved from one endpoint to another.
     pub(super) redials: u8,
     pub(super) phase: Phase,

@@ -2,6 +2,7 @@
 
 use super::Worker;
 use super::connection::{Held, Phase};
+use crate::first_flight::FIRST_FLIGHT_MAX;
 use crate::slab::Key;
 use crate::stats::Moment;
 use bowline_pool::{Departure, Dial};
@@ -13,13 +14,14 @@ const REDIALS_MAX: u8 = 2;
 
 impl Worker {
     /// Dials another endpoint for a client that got no answer and does not know yet: its first bytes can be sent twice, and
-    /// there is an endpoint that takes new connections. Whether it was so.
+    /// there is an endpoint that takes new connections, and room to keep them until they are sent. Whether it was so.
     pub(super) fn redial(&mut self, key: Key) -> bool {
         let Some(connection) = self.connections.get_mut(key) else { return false };
         let Phase::Open(open) = &connection.phase else { return false };
         let (pool, from) = (connection.pool, Departure { endpoint: open.endpoint, attempts: open.attempts });
         if connection.redials >= REDIALS_MAX
             || !connection.duplex.is_repeatable()
+            || self.means.room() < FIRST_FLIGHT_MAX
             || !self.pools.has_other(pool, from.endpoint)
         {
             return false;
@@ -31,7 +33,7 @@ impl Worker {
             tcp::reset(silent.socket);
         }
         connection.redials += 1;
-        connection.duplex.start_over();
+        connection.duplex.start_over(&mut self.means);
         connection.origin.counters.count(Moment::Redialled);
         self.drive(key);
         true

@@ -51,7 +51,7 @@ impl Worker {
         let Some(connection) = self.connections.get_mut(key) else { return };
         let Phase::Open(open) = &connection.phase else { return };
         let before = connection.duplex.received();
-        let verdict = connection.duplex.run(&connection.client, &open.socket, &mut self.buffer);
+        let verdict = connection.duplex.run(&connection.client, &open.socket, &mut self.means);
         self.learn(key, before, &verdict);
         self.conclude(key, verdict);
     }
@@ -66,7 +66,7 @@ impl Worker {
             Side::Endpoint => tcp::take_error(&open.socket),
         };
         let error = error.unwrap_or_else(|| io::ErrorKind::ConnectionReset.into());
-        let verdict = connection.duplex.fail(side, error, &connection.client, &open.socket, &mut self.buffer);
+        let verdict = connection.duplex.fail(side, error, &connection.client, &open.socket, &mut self.means);
         self.learn(key, before, &verdict);
         self.conclude(key, verdict);
     }

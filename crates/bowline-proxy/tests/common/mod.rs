@@ -95,6 +95,17 @@ pub(crate) fn pool(addresses: &[SocketAddr]) -> Snapshot {
     Snapshot { version: 1, policy: Policy::Sticky, timers: Timers::default(), endpoints }
 }
 
+/// As the daemon would have it.
+pub(crate) fn config(workers: usize, connections_max: usize) -> Config {
+    Config {
+        workers: NonZeroUsize::new(workers).unwrap(),
+        connections_max,
+        unsent_max: Config::UNSENT_MAX,
+        keep_alive: Config::KEEP_ALIVE,
+        seed: 1,
+    }
+}
+
 /// A proxy with its sink.
 pub(crate) struct Bench {
     pub(crate) proxy: Proxy,
@@ -108,8 +119,7 @@ impl Bench {
 
     pub(crate) fn with_keep_alive(workers: usize, connections_max: usize, keep_alive: KeepAlive) -> Self {
         let memory = Arc::new(Memory::default());
-        let config =
-            Config { workers: NonZeroUsize::new(workers).unwrap(), connections_max, keep_alive, seed: 1 };
+        let config = Config { keep_alive, ..config(workers, connections_max) };
         let sink = Arc::clone(&memory) as Arc<dyn Sink>;
         Self { proxy: Proxy::start(config, sink).unwrap(), memory }
     }

@@ -35,6 +35,7 @@ pub(super) fn proxy_config(balancing: &Balancing, workers: NonZeroUsize, seed: u
     bowline_proxy::Config {
         workers,
         connections_max: usize::try_from(balancing.connections.get()).unwrap_or(usize::MAX),
+        unsent_max: bowline_proxy::Config::UNSENT_MAX,
         keep_alive: KeepAlive {
             idle: keep_alive.idle,
             interval: keep_alive.interval,
