@@ -9,13 +9,13 @@
 //! Importers do not guess. What they assume, what differs from the source system, and what they did not understand is
 //! told in [`Remark`]s; what they would need and do not have is a [`Problem`].
 
-use core::fmt::Display;
+use core::fmt;
 use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
 
 use crate::cluster::Cluster;
-use crate::description::{ApiVersion, Description, Kind, Spec};
+use crate::description::{ApiVersion, Description, Kind, Metadata, Spec};
 use crate::load::load;
 use crate::problem::Problem;
 
@@ -41,7 +41,7 @@ pub struct Imported {
 
 /// Why there is no description.
 #[derive(Debug)]
-pub struct Failed {
+pub struct ImportFailed {
     /// What stands in the way; never empty.
     pub problems: Vec<Problem>,
     /// What was noticed besides.
@@ -71,22 +71,27 @@ impl Imported {
 /// A description being put together.
 #[derive(Debug)]
 pub(crate) struct Draft {
-    pub(crate) description: Description,
+    pub(crate) metadata: Metadata,
     pub(crate) spec: Spec,
-    pub(crate) remarks: Vec<Remark>,
+    remarks: Vec<Remark>,
+    problems: Vec<Problem>,
     /// Where the value at a path of the description came from, such as `spec.nodes[2].addresses[0]`.
     places: BTreeMap<String, Place>,
 }
 
 impl Draft {
     pub(crate) fn new() -> Self {
-        let (api_version, kind) = (Some(ApiVersion::V1Alpha1), Some(Kind::Cluster));
-        let description = Description { api_version, kind, ..Description::default() };
-        Self { description, spec: Spec::default(), remarks: Vec::new(), places: BTreeMap::new() }
+        Self {
+            metadata: Metadata::default(),
+            spec: Spec::default(),
+            remarks: Vec::new(),
+            problems: Vec::new(),
+            places: BTreeMap::new(),
+        }
     }
 
     /// Says that the value at `path`, and what is below it and has no place of its own, came from `place`.
-    pub(crate) fn came_from(&mut self, path: impl Display, place: &Place) {
+    pub(crate) fn came_from(&mut self, path: impl fmt::Display, place: &Place) {
         self.places.insert(path.to_string(), place.clone());
     }
 
@@ -94,21 +99,24 @@ impl Draft {
         self.remarks.push(place.remark(kind, message));
     }
 
-    /// What the draft means so far, for importers that compare it with what the source system does.
-    ///
-    /// # Errors
-    /// All that is wrong with it, placed in the foreign files.
-    pub(crate) fn cluster(&mut self) -> Result<Cluster, Vec<Problem>> {
-        self.load().map(|(_, _, cluster)| cluster)
+    /// Something that stands in the way, and that loading would not find.
+    pub(crate) fn problem(&mut self, problem: Problem) {
+        self.problems.push(problem);
     }
 
-    /// Writes it out, and reads what was written. `source` is what it was imported from, for the first line.
+    /// What the draft means so far, for importers that compare it with what the source system does; `None` when
+    /// something is wrong with it.
+    pub(crate) fn cluster(&mut self) -> Option<Cluster> {
+        self.load("").ok().map(|(_, _, cluster)| cluster)
+    }
+
+    /// Writes it out, and reads what was written. `source` is what it was imported from, as the user named it.
     ///
     /// # Errors
     /// All that is wrong with it, placed in the foreign files.
-    pub(crate) fn finish(mut self, source: &str) -> Result<Imported, Failed> {
-        let loaded = self.load();
-        let mut remarks = self.remarks;
+    pub(crate) fn finish(mut self, source: &str) -> Result<Imported, ImportFailed> {
+        let loaded = if self.problems.is_empty() { self.load(source) } else { Err(Vec::new()) };
+        let Self { mut problems, mut remarks, .. } = self;
         remarks.sort();
         remarks.dedup();
         match loaded {
@@ -116,48 +124,50 @@ impl Draft {
                 let yaml = format!("# Imported from {}.\n{yaml}", crate::source::excerpt(source));
                 Ok(Imported { yaml, description, cluster, remarks })
             }
-            Err(problems) => Err(Failed { problems, remarks }),
+            Err(found) => {
+                problems.extend(found);
+                problems.sort();
+                problems.dedup();
+                Err(ImportFailed { problems, remarks })
+            }
         }
     }
 
-    fn load(&mut self) -> Result<(String, Json, Cluster), Vec<Problem>> {
-        self.description.spec = Some(core::mem::take(&mut self.spec));
-        let written = write::write(&self.description);
-        self.spec = self.description.spec.take().unwrap_or_default();
-        let (yaml, description) = written.map_err(|message| vec![bug(message)])?;
+    fn load(&mut self, source: &str) -> Result<(String, Json, Cluster), Vec<Problem>> {
+        let description = Description {
+            api_version: Some(ApiVersion::V1Alpha1),
+            kind: Some(Kind::Cluster),
+            metadata: core::mem::take(&mut self.metadata),
+            spec: Some(core::mem::take(&mut self.spec)),
+        };
+        let written = write::write(&description);
+        self.metadata = description.metadata;
+        self.spec = description.spec.unwrap_or_default();
+        let (yaml, document) = written.map_err(|message| {
+            vec![Place::new(source, None).problem(message, "please report this: it is a bug in bowline")]
+        })?;
         match load(WRITTEN, yaml.as_bytes()) {
-            Ok(cluster) => Ok((yaml, description, cluster)),
-            Err(problems) => Err(problems.into_iter().map(|problem| self.placed(problem)).collect()),
+            Ok(cluster) => Ok((yaml, document, cluster)),
+            Err(problems) => Err(problems.into_iter().map(|problem| self.placed(source, problem)).collect()),
         }
     }
 
     /// The problem where the value came from, if that is known.
-    fn placed(&self, mut problem: Problem) -> Problem {
+    fn placed(&self, source: &str, mut problem: Problem) -> Problem {
+        problem.message = without_lines(&problem.message);
+        problem.column = None;
         let mut path = problem.path.as_str();
         loop {
             if let Some(place) = self.places.get(path) {
                 problem.file = place.file.to_string();
                 problem.line = place.line;
-                problem.column = None;
-                problem.message = without_lines(&problem.message);
                 return problem;
             }
             match path.rfind(['.', '[']) {
                 Some(end) => path = path.get(..end).unwrap_or_default(),
-                None => return problem,
+                None => return Problem { file: source.to_owned(), line: None, ..problem },
             }
         }
-    }
-}
-
-fn bug(message: String) -> Problem {
-    Problem {
-        file: WRITTEN.to_owned(),
-        line: None,
-        column: None,
-        path: String::new(),
-        message,
-        remedy: "please report this: it is a bug in bowline".to_owned(),
     }
 }
 
@@ -171,6 +181,15 @@ fn without_lines(message: &str) -> String {
         Some(_) | None => message.to_owned(),
     }
 }
+
+impl fmt::Display for ImportFailed {
+    /// A line for each problem.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.problems.iter().try_for_each(|problem| writeln!(f, "{problem}"))
+    }
+}
+
+impl core::error::Error for ImportFailed {}
 
 #[cfg(test)]
 mod tests;
