@@ -104,9 +104,18 @@ pub(crate) fn run_in(workspace: &Workspace, options: &Options) -> Result<()> {
         return measure_all(workspace, options);
     }
     build(workspace, options)?;
-    let own = std::env::current_exe().context("find this program")?;
+    let own = own_program()?;
     let mut command = namespace::enter(&own);
     command::run(command.args(options.words()).current_dir(&workspace.root))
+}
+
+/// Where this program lies: `cargo build --workspace` may have put a new one in the place of the one that is running.
+fn own_program() -> Result<PathBuf> {
+    let own = std::env::current_exe().context("find this program")?;
+    Ok(match own.to_str().and_then(|path| path.strip_suffix(" (deleted)")) {
+        Some(replaced) => PathBuf::from(replaced),
+        None => own,
+    })
 }
 
 fn build(workspace: &Workspace, options: &Options) -> Result<()> {
