@@ -1,5 +1,5 @@
 //! The same faults before HAProxy and before bowline in one run. What counts here is that the comparison is made and printed;
-//! the bound is that bowline is not worse. Needs root for the cut link.
+//! the bound is that bowline is not worse. Both go round robin. Needs root for the cut link.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -24,7 +24,7 @@ fn both(scratch: &Scratch, fault: Fault) -> Result<(Report, Report), Unsound> {
     let mut network = Network::enter(scratch, Family::V4);
     let incumbent_address = SocketAddr::new(loopback(4, 1), 6443);
     let _incumbent = haproxy(scratch, &network.fleet, incumbent_address);
-    let daemon = Daemon::start(scratch, Cluster::balancer(&network.fleet));
+    let daemon = Daemon::start(scratch, Cluster::round_robin(&network.fleet));
     daemon.wait_graded("ready", 3);
     let start = |address| {
         let mut settings = Settings::new(address, network.fleet.authority.pem());

@@ -169,7 +169,7 @@ fn observe_cut(name: &str, family: Family) {
     }
     observe(name, |scratch| {
         let network = Network::enter(scratch, family);
-        let daemon = Daemon::start(scratch, Cluster::balancer(&network.fleet));
+        let daemon = Daemon::start(scratch, Cluster::round_robin(&network.fleet));
         daemon.wait_graded("ready", 3);
         let client = start_client(&daemon, &network.fleet)?;
         let began = Instant::now();
@@ -252,7 +252,7 @@ fn kernel_client_that_is_silent_but_there_is_kept() {
 pub(crate) fn haproxy(scratch: &Scratch, fleet: &Fleet, address: SocketAddr) -> Process {
     let mut text = format!(
         "defaults\n    mode tcp\n    timeout connect 5s\n    timeout client 1m\n    timeout server 1m\n    option redispatch\n\
-         listen api\n    bind {address}\n    balance leastconn\n    option httpchk GET /readyz\n    \
+         listen api\n    bind {address}\n    balance roundrobin\n    option httpchk GET /readyz\n    \
          default-server check check-ssl verify none\n"
     );
     for api in &fleet.apis {

@@ -64,7 +64,7 @@ pub(crate) fn told(name: &str, report: Report) -> Report {
 
 /// Three servers, a dedicated balancer and one fault.
 fn fault(scratch: &Scratch, fault: impl FnOnce(&mut Fleet)) -> Result<(Report, Fleet, Daemon), Unsound> {
-    fault_before(scratch, Cluster::balancer, |fleet, _| fault(fleet))
+    fault_before(scratch, Cluster::round_robin, |fleet, _| fault(fleet))
 }
 
 /// Three servers, a balancer of this kind and one fault.

@@ -35,6 +35,12 @@ impl Cluster {
         cluster
     }
 
+    /// A dedicated balancer that goes on choosing a server that fails until it knows better: least connections, its default, would
+    /// hide much by avoiding the server on which connections pile up.
+    pub(crate) fn round_robin(fleet: &Fleet) -> Cluster {
+        Cluster { balancing: "policy: round-robin".to_owned(), ..Cluster::balancer(fleet) }
+    }
+
     /// A node-local balancer before a fleet, with all defaults: on both loopback addresses.
     pub(crate) fn node_local(fleet: &Fleet) -> Cluster {
         let (v4, v6) = (IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST));
