@@ -19,7 +19,9 @@ use crate::description::{ApiVersion, Description, Kind, Metadata, Spec};
 use crate::load::load;
 use crate::problem::Problem;
 
+mod cursor;
 mod files;
+pub mod juju;
 mod report;
 mod write;
 
