@@ -12,13 +12,17 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod admission;
 mod config;
 mod deadlines;
 mod first_flight;
 mod mailbox;
+mod network;
 mod occupancy;
 mod parked;
+mod preface;
 mod proxy;
+mod pulse;
 mod rate;
 mod relay;
 mod report;
@@ -28,7 +32,9 @@ mod token;
 mod worker;
 
 pub use bowline_sys::tcp::{KeepAlive, Shortage};
-pub use config::{Config, ListenerId, PoolId};
+pub use config::{Config, ListenerId, PoolId, SourceLimits};
+pub use network::Network;
 pub use proxy::{BindError, Proxy, StartError};
+pub use pulse::{Liveness, PING_EVERY, STUCK_AFTER};
 pub use report::{EndReason, Event, Pause, Report, Sink};
 pub use stats::{ListenerStats, Stats};

@@ -19,6 +19,11 @@ pub(crate) enum Command {
     RemovePool {
         pool: PoolId,
     },
+    /// Whether its endpoints are told who the client is.
+    Introduce {
+        pool: PoolId,
+        on: bool,
+    },
     Open {
         listener: ListenerId,
         socket: OwnedFd,

@@ -1,8 +1,10 @@
 //! The handle: starts the workers, and gives them listeners and snapshots.
 
+use crate::admission::Admission;
 use crate::config::{Config, ListenerId, PoolId};
 use crate::mailbox::{Command, Mailbox};
 use crate::occupancy::Occupancy;
+use crate::pulse::{self, Liveness, Pulse, Watched};
 use crate::report::Sink;
 use crate::stats::{ListenerCounters, ListenerStats, Stats, WorkerCounters};
 use crate::token::Token;
@@ -38,16 +40,19 @@ const PIPES_SHARE: u64 = 16;
 /// A connection has two sockets; while it is dialled it can have more for moments, which parking and the reserve cover.
 const DESCRIPTORS_PER_CONNECTION: u64 = 2;
 
+/// The thread that pings the workers.
+const WATCH: &str = "proxy-watch";
+
 /// How long [`Proxy::close`] waits for workers to close their sockets. They need microseconds; one that is stuck for so long
 /// must not hold up whoever reloads, and closes its socket when it gets to it.
 const CLOSE_WAIT: Duration = Duration::from_secs(1);
 
 /// Why a proxy could not start.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot start proxy worker {worker}: {source}")]
+#[error("cannot start the thread {thread}: {source}")]
 pub struct StartError {
-    /// Which one.
-    pub worker: usize,
+    /// Which one, such as `proxy-0`.
+    pub thread: String,
     /// What the kernel said: no descriptors, no memory, or no thread.
     pub source: io::Error,
 }
@@ -109,7 +114,17 @@ pub struct Proxy {
     workers: Vec<Hand>,
     keep_alive: tcp::KeepAlive,
     occupancy: Arc<Occupancy>,
+    admission: Arc<Admission>,
+    loopback_congestion: Option<String>,
     listeners: Mutex<BTreeMap<ListenerId, Listener>>,
+    watch: Option<Watch>,
+}
+
+/// The thread that pings the workers; it ends when `ended` is dropped.
+#[derive(Debug)]
+struct Watch {
+    ended: mpsc::Sender<()>,
+    thread: JoinHandle<()>,
 }
 
 /// What the handle knows of a worker.
@@ -118,6 +133,7 @@ struct Hand {
     epoll: Arc<Epoll>,
     mailbox: Arc<Mailbox>,
     counters: Arc<WorkerCounters>,
+    pulse: Arc<Pulse>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -146,16 +162,30 @@ impl Proxy {
             workers: Vec::new(),
             keep_alive: config.keep_alive,
             occupancy: Arc::new(Occupancy::new(limit)),
+            admission: Arc::new(Admission::new(config.clients.clone(), config.sources.clone())),
+            loopback_congestion: config.loopback_congestion.clone().filter(|name| is_worth_choosing(name)),
             listeners: Mutex::new(BTreeMap::new()),
+            watch: None,
         };
         for index in 0..config.workers.get() {
             // Those that were started before are stopped when this one fails.
             let hand = proxy
                 .start_worker(index, pipes_max, &config, &sink)
-                .map_err(|source| StartError { worker: index, source })?;
+                .map_err(|source| StartError { thread: format!("proxy-{index}"), source })?;
             proxy.workers.push(hand);
         }
+        let watch = proxy.start_watch(sink);
+        proxy.watch = Some(watch.map_err(|source| StartError { thread: WATCH.to_owned(), source })?);
         Ok(proxy)
+    }
+
+    fn start_watch(&self, sink: Arc<dyn Sink>) -> io::Result<Watch> {
+        let (ended, end) = mpsc::channel();
+        let watched = |hand: &Hand| Watched::new(Arc::clone(&hand.pulse), Arc::clone(&hand.mailbox));
+        let workers = self.workers.iter().map(watched).collect();
+        let thread = std::thread::Builder::new().name(WATCH.to_owned());
+        let thread = thread.spawn(move || pulse::watch(workers, &*sink, &end))?;
+        Ok(Watch { ended, thread })
     }
 
     fn start_worker(
@@ -167,23 +197,28 @@ impl Proxy {
     ) -> io::Result<Hand> {
         let mailbox = Arc::new(Mailbox::new()?);
         let counters = Arc::new(WorkerCounters::default());
+        let pulse = Arc::new(Pulse::new());
         let epoll = Arc::new(Epoll::new()?);
         epoll.add(mailbox.waker(), Token::Mailbox.to_bits(), Interest::READABLE)?;
         let parts = Parts {
             index,
             seed: config.seed.wrapping_add(index as u64),
             keep_alive: config.keep_alive,
+            first_byte: config.first_byte,
+            loopback_congestion: self.loopback_congestion.clone(),
             pipes_max,
             unsent_max: config.unsent_max,
             epoll: Arc::clone(&epoll),
             mailbox: Arc::clone(&mailbox),
             counters: Arc::clone(&counters),
             occupancy: Arc::clone(&self.occupancy),
+            admission: Arc::clone(&self.admission),
+            pulse: Arc::clone(&pulse),
             sink: Arc::clone(sink),
         };
         let thread = std::thread::Builder::new().name(format!("proxy-{index}"));
         let thread = thread.spawn(move || Worker::new(parts).run())?;
-        Ok(Hand { epoll, mailbox, counters, thread: Some(thread) })
+        Ok(Hand { epoll, mailbox, counters, pulse, thread: Some(thread) })
     }
 
     /// Gives `pool` a newer snapshot, from which clients that come from now on are dialled; those held now see it too.
@@ -195,6 +230,12 @@ impl Proxy {
     /// their clients.
     pub fn remove_pool(&self, pool: PoolId) {
         self.tell_all(|| Command::RemovePool { pool });
+    }
+
+    /// Whether endpoints of `pool` are told who the client is, by a header of the PROXY protocol, version 2, before its first
+    /// byte: for connections made from now on.
+    pub fn introduce(&self, pool: PoolId, on: bool) {
+        self.tell_all(|| Command::Introduce { pool, on });
     }
 
     /// Listens on `address` (port 0: any free one) for clients of `pool`, and returns the bound address. When it returns,
@@ -213,6 +254,10 @@ impl Proxy {
             return Err(BindError::Open { listener });
         }
         let (bound, sockets) = self.bind(address)?;
+        if let Some(congestion) = self.loopback_congestion.as_ref().filter(|_| bound.ip().is_loopback()) {
+            // Accepted connections inherit it; without it they are slower, not worse.
+            sockets.iter().for_each(|socket| drop(tcp::set_congestion(socket, congestion)));
+        }
         for (hand, socket) in self.workers.iter().zip(&sockets) {
             // Here and not in the worker, because here a failure can be told.
             hand.epoll
@@ -296,12 +341,21 @@ impl Proxy {
         self.occupancy.limit()
     }
 
+    /// Shows whether the workers answer.
+    pub fn liveness(&self) -> Liveness {
+        Liveness(self.workers.iter().map(|hand| Arc::clone(&hand.pulse)).collect())
+    }
+
     /// Counters and gauges, summed over the workers.
     pub fn stats(&self) -> Stats {
         let mut stats = Stats::default();
         for hand in &self.workers {
             hand.counters.add_to(&mut stats);
+            let (stuck, times_stuck) = hand.pulse.is_stuck();
+            stats.workers_stuck += u64::from(stuck);
+            stats.worker_stalls += times_stuck;
         }
+        (stats.sources, stats.clients_uncounted) = self.admission.census();
         for (listener, known) in &*self.listeners() {
             let mut sum = ListenerStats::default();
             known.counters.iter().for_each(|counters| counters.add_to(&mut sum));
@@ -317,6 +371,10 @@ impl Proxy {
     }
 
     fn end_workers(&mut self) {
+        if let Some(Watch { ended, thread }) = self.watch.take() {
+            drop(ended);
+            let _ = thread.join();
+        }
         self.tell_all(|| Command::Stop);
         for thread in self.workers.iter_mut().filter_map(|hand| hand.thread.take()) {
             // A worker that panicked has nothing left to end.
@@ -334,6 +392,11 @@ impl Proxy {
         // Only counters and flags are in there: no panic leaves them half changed.
         self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether a congestion control is another one than the system's own and there is one of that name.
+fn is_worth_choosing(name: &str) -> bool {
+    tcp::default_congestion().is_ok_and(|default| default != name) && tcp::has_congestion(name)
 }
 
 /// How many pipes each worker may have.

@@ -242,6 +242,13 @@ impl<P> Duplex<P> {
         means.settle(holds, self.holds());
     }
 
+    /// Sends `preface` to the endpoint before anything of the client's; it is no part of what was received.
+    pub(crate) fn precede(&mut self, preface: &[u8], means: &mut Means<P>) {
+        let holds = self.holds();
+        self.up.put_before(preface);
+        means.settle(holds, self.holds());
+    }
+
     /// The client stays with its endpoint, whatever comes.
     pub(crate) fn stay(&mut self) {
         self.kept = Kept::never();

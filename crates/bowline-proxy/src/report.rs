@@ -65,6 +65,20 @@ pub enum Event {
         /// For how long it did not.
         paused: Duration,
     },
+    /// A worker has not answered a ping in time: its connections stand still.
+    WorkerStuck {
+        /// Which worker.
+        worker: usize,
+        /// For how long it has not answered.
+        silent: Duration,
+    },
+    /// The worker answers again.
+    WorkerBack {
+        /// Which worker.
+        worker: usize,
+        /// For how long it did not.
+        silent: Duration,
+    },
 }
 
 /// Why a worker accepts no clients.
@@ -105,6 +119,14 @@ pub enum EndReason {
     GaveUp(GiveUp),
     /// The listener's pool is not known, or not any more.
     NoPool,
+    /// The client's network is not among those that are served ([`crate::Config::clients`]).
+    NotAllowed,
+    /// Its source has as many connections as one may have.
+    SourceConnections,
+    /// Its source opens connections faster than one may.
+    SourceRate,
+    /// Neither side sent a byte for [`crate::Config::first_byte`].
+    Silent,
     /// The kernel refused us something for it, such as room in the epoll set.
     LocalFailure,
     /// The proxy was stopped.
@@ -113,7 +135,7 @@ pub enum EndReason {
 
 impl EndReason {
     /// Every reason, for metrics.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 17] = [
         Self::Closed,
         Self::ClientReset,
         Self::EndpointReset,
@@ -127,6 +149,10 @@ impl EndReason {
         Self::NoPool,
         Self::LocalFailure,
         Self::Stopped,
+        Self::NotAllowed,
+        Self::SourceConnections,
+        Self::SourceRate,
+        Self::Silent,
     ];
 
     /// The reason's place in [`EndReason::ALL`].
@@ -145,6 +171,10 @@ impl EndReason {
             Self::NoPool => 10,
             Self::LocalFailure => 11,
             Self::Stopped => 12,
+            Self::NotAllowed => 13,
+            Self::SourceConnections => 14,
+            Self::SourceRate => 15,
+            Self::Silent => 16,
         }
     }
 
@@ -164,6 +194,10 @@ impl EndReason {
             Self::NoPool => "no-pool",
             Self::LocalFailure => "local-failure",
             Self::Stopped => "stopped",
+            Self::NotAllowed => "client-not-allowed",
+            Self::SourceConnections => "source-connections",
+            Self::SourceRate => "source-rate",
+            Self::Silent => "silent",
         }
     }
 }

@@ -24,6 +24,14 @@ pub struct Stats {
     pub unsent: u64,
     /// Pipes that exist, each of two descriptors.
     pub pipes: u64,
+    /// Workers that do not answer.
+    pub workers_stuck: u64,
+    /// How often a worker was found not to answer.
+    pub worker_stalls: u64,
+    /// Sources that are told apart.
+    pub sources: u64,
+    /// Clients that were let in without being counted for their source, because there were too many sources.
+    pub clients_uncounted: u64,
 }
 
 /// What came in through one listener.

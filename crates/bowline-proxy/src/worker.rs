@@ -16,11 +16,13 @@ mod pools;
 mod redial;
 mod serve;
 
+use crate::admission::Admission;
 use crate::config::{ListenerId, PoolId};
 use crate::deadlines::Deadlines;
 use crate::mailbox::{Command, Mailbox};
 use crate::occupancy::Occupancy;
 use crate::parked::Parking;
+use crate::pulse::Pulse;
 use crate::rate::Rate;
 use crate::relay::{Means, Pipes};
 use crate::report::{EndReason, Event, Report, Sink};
@@ -62,6 +64,9 @@ pub(crate) struct Parts {
     pub(crate) index: usize,
     pub(crate) seed: u64,
     pub(crate) keep_alive: tcp::KeepAlive,
+    /// What [`crate::Config::first_byte`] says.
+    pub(crate) first_byte: Option<Duration>,
+    pub(crate) loopback_congestion: Option<String>,
     /// Pipes that this worker may have at a time.
     pub(crate) pipes_max: usize,
     /// Bytes that this worker may keep at a time for peers that do not take them.
@@ -71,6 +76,8 @@ pub(crate) struct Parts {
     pub(crate) mailbox: Arc<Mailbox>,
     pub(crate) counters: Arc<WorkerCounters>,
     pub(crate) occupancy: Arc<Occupancy>,
+    pub(crate) admission: Arc<Admission>,
+    pub(crate) pulse: Arc<Pulse>,
     pub(crate) sink: Arc<dyn Sink>,
 }
 
@@ -185,13 +192,16 @@ impl Worker {
     }
 
     fn obey(&mut self) {
-        for command in self.parts.mailbox.take() {
+        let commands = self.parts.mailbox.take();
+        self.parts.pulse.answer(self.now);
+        for command in commands {
             match command {
                 Command::SetPool { pool, snapshot } => {
                     self.pools.set(pool, Arc::clone(&snapshot));
                     self.wake_held(pool, &snapshot);
                 }
                 Command::RemovePool { pool } => self.pools.remove(pool),
+                Command::Introduce { pool, on } => self.pools.introduce(pool, on),
                 Command::Open { listener, socket, pool, counters } => {
                     self.open(listener, socket, pool, counters);
                 }
@@ -238,6 +248,7 @@ impl Worker {
             self.pools.released(connection.pool);
         }
         self.parts.occupancy.leave();
+        self.parts.admission.leave(connection.client_address.ip(), connection.seat, self.now);
         if reason != EndReason::Closed {
             self.tell(Event::Ended {
                 listener: connection.origin.listener,
@@ -287,6 +298,10 @@ fn close(socket: std::os::fd::OwnedFd, reason: EndReason) {
         | EndReason::ClientLeft
         | EndReason::GaveUp(_)
         | EndReason::NoPool
+        | EndReason::NotAllowed
+        | EndReason::SourceConnections
+        | EndReason::SourceRate
+        | EndReason::Silent
         | EndReason::LocalFailure
         | EndReason::Stopped => tcp::reset(socket),
     }

@@ -210,5 +210,21 @@ pub fn set_congestion(socket: impl AsFd, name: &str) -> io::Result<()> {
     Ok(sockopt::set_tcp_congestion(socket, name)?)
 }
 
+/// The congestion control that new sockets of this network namespace get.
+///
+/// # Errors
+/// When descriptors are exhausted.
+pub fn default_congestion() -> io::Result<String> {
+    Ok(sockopt::tcp_congestion(new_socket(SCRATCH)?)?)
+}
+
+/// Whether sockets can have the congestion control `name`.
+pub fn has_congestion(name: &str) -> bool {
+    new_socket(SCRATCH).is_ok_and(|socket| set_congestion(socket, name).is_ok())
+}
+
+/// Only its family matters: nothing is sent there.
+const SCRATCH: SocketAddr = UNKNOWN_PEER;
+
 #[cfg(test)]
 mod tests;

@@ -76,12 +76,13 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     let workers = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let (sink, reports) = mpsc::channel(REPORTS_MAX);
     let config = convert::proxy_config(part.cluster.balancing(), workers, seed());
+    let wanted = config.connections_max;
     let proxy = Proxy::start(config, Arc::new(ReportSink(sink)))
         .map_err(|error| Failure::RunTime(vec![format!("cannot start the proxy: {error}")]))?;
     observer.daemon(DaemonEvent::Started { node: part.node.clone(), workers: workers.get(), nofile });
     let possible = proxy.connections_max();
-    if possible < config.connections_max {
-        observer.daemon(DaemonEvent::ConnectionsLimited { wanted: config.connections_max, possible });
+    if possible < wanted {
+        observer.daemon(DaemonEvent::ConnectionsLimited { wanted, possible });
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -295,7 +296,10 @@ impl Daemon {
                     endpoint: handle.zip(*endpoint).and_then(|(handle, id)| handle.endpoint_name(id)),
                 }
             }
-            ProxyEvent::AcceptPaused { .. } | ProxyEvent::AcceptResumed { .. } => Names::default(),
+            ProxyEvent::AcceptPaused { .. }
+            | ProxyEvent::AcceptResumed { .. }
+            | ProxyEvent::WorkerStuck { .. }
+            | ProxyEvent::WorkerBack { .. } => Names::default(),
         }
     }
 

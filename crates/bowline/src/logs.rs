@@ -115,6 +115,12 @@ fn write_proxy(event: &ProxyEvent, names: &Names) {
         ProxyEvent::AcceptResumed { worker, paused } => {
             info!(worker, paused = ?paused, "new connections are accepted again");
         }
+        ProxyEvent::WorkerStuck { worker, silent } => {
+            error!(worker, silent = ?silent, "a worker does not answer; its connections stand still");
+        }
+        ProxyEvent::WorkerBack { worker, silent } => {
+            warn!(worker, silent = ?silent, "the worker answers again");
+        }
     }
 }
 

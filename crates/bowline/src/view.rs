@@ -69,6 +69,11 @@ impl View {
         if self.draining {
             reasons.push("draining: the daemon is stopping".to_owned());
         }
+        match self.stats.workers_stuck {
+            0 => {}
+            1 => reasons.push("proxy: a worker does not answer".to_owned()),
+            stuck => reasons.push(format!("proxy: {stuck} workers do not answer")),
+        }
         for pool in &self.pools {
             let endpoints = &pool.snapshot.endpoints;
             let waiting = endpoints.iter().filter(|endpoint| endpoint.reason == Reason::NotProbed).count();

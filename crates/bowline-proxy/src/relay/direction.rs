@@ -227,6 +227,17 @@ impl<P> Direction<P> {
         };
     }
 
+    /// Puts `preface` before what waits, none of which the sink has seen.
+    pub(super) fn put_before(&mut self, preface: &[u8]) {
+        let waiting = match &self.waiting {
+            Waiting::Nothing => &[][..],
+            Waiting::Refused { bytes, .. } => bytes,
+            Waiting::Piped { .. } => unreachable!("nothing is piped before an endpoint is there"),
+        };
+        let all = [preface, waiting].concat();
+        self.send_first(&all);
+    }
+
     /// Sends what was refused before; whether all of it is gone.
     fn flush<W: Wire<Pipe = P>>(&mut self, sink: &W, means: &mut Means<P>) -> Result<bool, Fault> {
         match std::mem::replace(&mut self.waiting, Waiting::Nothing) {

@@ -2,6 +2,7 @@
 
 use super::Worker;
 use super::connection::{Connection, Held, Origin, Phase};
+use crate::admission::{Refusal, Seat};
 use crate::config::{ListenerId, PoolId};
 use crate::relay::Duplex;
 use crate::report::{EndReason, Event, Pause};
@@ -141,7 +142,11 @@ impl Worker {
         match tcp::accept(&known.socket) {
             Ok((client, address)) => {
                 let (origin, pool) = (Rc::clone(&known.origin), known.pool);
-                self.admit(client, address, origin, pool);
+                origin.counters.count(Moment::Accepted);
+                match self.parts.admission.enter(address.ip(), self.now) {
+                    Ok(seat) => self.admit(client, address, seat, origin, pool),
+                    Err(refusal) => self.refuse(client, address, &origin, pool, refused(refusal)),
+                }
                 Taken::One
             }
             Err(error) => {
@@ -156,15 +161,23 @@ impl Worker {
         }
     }
 
-    fn admit(&mut self, client: OwnedFd, client_address: SocketAddr, origin: Rc<Origin>, pool: PoolId) {
-        origin.counters.count(Moment::Accepted);
+    fn admit(
+        &mut self,
+        client: OwnedFd,
+        client_address: SocketAddr,
+        seat: Seat,
+        origin: Rc<Origin>,
+        pool: PoolId,
+    ) {
         let Some((snapshot, ticket)) = self.pools.admit(pool, self.prng.next_u64()) else {
-            return self.refuse(client, client_address, &origin, pool);
+            self.parts.admission.leave(client_address.ip(), seat, self.now);
+            return self.refuse(client, client_address, &origin, pool, EndReason::NoPool);
         };
         let dial = Dial::new(snapshot, ticket, self.now);
         let key = self.connections.insert(Connection {
             client,
             client_address,
+            seat,
             origin,
             pool,
             since: self.now,
@@ -185,11 +198,17 @@ impl Worker {
         }
     }
 
-    /// Resets a client for whom there is no pool.
-    fn refuse(&mut self, client: OwnedFd, client_address: SocketAddr, origin: &Origin, pool: PoolId) {
+    /// Resets a client that cannot or may not be served.
+    fn refuse(
+        &mut self,
+        client: OwnedFd,
+        client_address: SocketAddr,
+        origin: &Origin,
+        pool: PoolId,
+        reason: EndReason,
+    ) {
         tcp::reset(client);
         self.parts.occupancy.leave();
-        let reason = EndReason::NoPool;
         origin.counters.count(Moment::Ended { reason, was_open: false });
         self.tell(Event::Ended {
             listener: origin.listener,
@@ -267,5 +286,13 @@ impl Worker {
             // They were registered when they were opened; changing that needs no memory.
             let _ = self.parts.epoll.modify(&known.socket, Token::Listener(listener.0).to_bits(), interest);
         }
+    }
+}
+
+const fn refused(refusal: Refusal) -> EndReason {
+    match refusal {
+        Refusal::Network => EndReason::NotAllowed,
+        Refusal::Connections => EndReason::SourceConnections,
+        Refusal::Rate => EndReason::SourceRate,
     }
 }

@@ -1,5 +1,6 @@
 //! What a worker knows of one connection.
 
+use crate::admission::Seat;
 use crate::config::{ListenerId, PoolId};
 use crate::relay::{Duplex, Readiness};
 use crate::stats::ListenerCounters;
@@ -24,6 +25,7 @@ pub(super) struct Origin {
 pub(super) struct Connection {
     pub(super) client: OwnedFd,
     pub(super) client_address: SocketAddr,
+    pub(super) seat: Seat,
     pub(super) origin: Rc<Origin>,
     pub(super) pool: PoolId,
     pub(super) since: Instant,
@@ -92,5 +94,20 @@ pub(super) enum Flight {
 impl From<epoll::Event> for Readiness {
     fn from(event: epoll::Event) -> Self {
         Self { readable: event.readable(), writable: event.writable(), finished: event.finished() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What an idle connection may cost in memory of this process: the entry itself, and an entry in the two lists it can stand in.
+    const BUDGET: usize = 400;
+
+    #[test]
+    fn an_idle_connection_is_small() {
+        let size = size_of::<Option<Connection>>() + size_of::<(Instant, crate::slab::Key)>();
+        assert!(size <= BUDGET, "{size} bytes");
+        println!("{} bytes, of which {} for relaying", size, size_of::<Duplex<Pipe>>());
     }
 }

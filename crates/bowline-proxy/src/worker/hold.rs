@@ -3,6 +3,7 @@
 use super::Worker;
 use super::connection::{Attempting, Flight, Open, Phase};
 use crate::config::PoolId;
+use crate::preface;
 use crate::relay::{Readiness, Side};
 use crate::report::{EndReason, Pause};
 use crate::slab::Key;
@@ -127,6 +128,12 @@ impl Worker {
                 return Some(failure(attempt, &error));
             }
         };
+        if let Some(congestion) = &self.parts.loopback_congestion
+            && address.ip().is_loopback()
+        {
+            // Without it the connection is slower, not worse.
+            let _ = tcp::set_congestion(&socket, congestion);
+        }
         let token = Token::Endpoint(key, AttemptTag::from(attempt)).to_bits();
         if self.parts.epoll.add(&socket, token, Interest::STREAM).is_err() {
             return Some(DialInput::LocalFailure(attempt));
@@ -195,6 +202,12 @@ impl Worker {
         };
         connection.phase = Phase::Open(open);
         connection.duplex.notice(Side::Endpoint, readiness);
+        if self.pools.introduces(connection.pool)
+            && let Ok(local) = tcp::local_address(&connection.client)
+        {
+            let header = preface::header(connection.client_address, local);
+            connection.duplex.precede(&header, &mut self.means);
+        }
         connection.origin.counters.count(Moment::Opened);
         let pool = connection.pool;
         let settle_at = now + self.pools.first_flight(pool);

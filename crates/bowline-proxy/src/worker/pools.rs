@@ -3,7 +3,7 @@
 use crate::config::PoolId;
 use bowline_pool::{EndpointId, Grade, Snapshot, Ticket, Timers};
 use bowline_sansio::Instant;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +11,11 @@ use std::time::Duration;
 const ANSWERS_TOLD_EVERY: Duration = Duration::from_millis(100);
 
 #[derive(Debug)]
-pub(super) struct Pools(BTreeMap<PoolId, Entry>);
+pub(super) struct Pools {
+    known: BTreeMap<PoolId, Entry>,
+    /// Those whose endpoints are told who the client is.
+    introduced: BTreeSet<PoolId>,
+}
 
 #[derive(Debug)]
 struct Entry {
@@ -31,11 +35,11 @@ struct Doubted {
 
 impl Pools {
     pub(super) const fn new() -> Self {
-        Self(BTreeMap::new())
+        Self { known: BTreeMap::new(), introduced: BTreeSet::new() }
     }
 
     pub(super) fn set(&mut self, pool: PoolId, snapshot: Arc<Snapshot>) {
-        let known = self.0.remove(&pool);
+        let known = self.known.remove(&pool);
         let (turn, held) = known.as_ref().map_or((0, 0), |known| (known.turn, known.held));
         let doubted = snapshot.endpoints.iter().filter(|endpoint| match endpoint.grade {
             Grade::Draining | Grade::Dead => true,
@@ -48,16 +52,30 @@ impl Pools {
         let doubted = doubted
             .map(|endpoint| Doubted { endpoint: endpoint.id, told: told_before(endpoint.id) })
             .collect();
-        self.0.insert(pool, Entry { snapshot, turn, held, doubted });
+        self.known.insert(pool, Entry { snapshot, turn, held, doubted });
+    }
+
+    pub(super) fn introduce(&mut self, pool: PoolId, on: bool) {
+        if on {
+            self.introduced.insert(pool)
+        } else {
+            self.introduced.remove(&pool)
+        };
+    }
+
+    /// Whether endpoints of `pool` are told who the client is.
+    pub(super) fn introduces(&self, pool: PoolId) -> bool {
+        self.introduced.contains(&pool)
     }
 
     pub(super) fn remove(&mut self, pool: PoolId) {
-        self.0.remove(&pool);
+        self.introduced.remove(&pool);
+        self.known.remove(&pool);
     }
 
     /// Lets a client be dialled: from which snapshot, and with which ticket. `None` when the pool is not known.
     pub(super) fn admit(&mut self, pool: PoolId, seed: u64) -> Option<(Arc<Snapshot>, Ticket)> {
-        let entry = self.0.get_mut(&pool)?;
+        let entry = self.known.get_mut(&pool)?;
         let ticket = Ticket { turn: entry.turn, seed, crowd: entry.held };
         entry.turn = entry.turn.wrapping_add(1);
         entry.held += 1;
@@ -66,7 +84,7 @@ impl Pools {
 
     /// Whether an endpoint beside `endpoint` takes new connections.
     pub(super) fn has_other(&self, pool: PoolId, endpoint: EndpointId) -> bool {
-        self.0.get(&pool).is_some_and(|entry| {
+        self.known.get(&pool).is_some_and(|entry| {
             entry.snapshot.endpoints.iter().any(|other| {
                 other.id != endpoint
                     && match other.grade {
@@ -79,7 +97,7 @@ impl Pools {
 
     /// A client is held no more.
     pub(super) fn released(&mut self, pool: PoolId) {
-        if let Some(entry) = self.0.get_mut(&pool) {
+        if let Some(entry) = self.known.get_mut(&pool) {
             // A pool that was removed and set anew has forgotten the clients it held before.
             entry.held = entry.held.saturating_sub(1);
         }
@@ -88,12 +106,14 @@ impl Pools {
     /// How long a first flight may stay unanswered.
     pub(super) fn first_flight(&self, pool: PoolId) -> Duration {
         // Of a pool that was removed nobody listens to evidence any more.
-        self.0.get(&pool).map_or(Timers::default().first_flight, |entry| entry.snapshot.timers.first_flight)
+        self.known
+            .get(&pool)
+            .map_or(Timers::default().first_flight, |entry| entry.snapshot.timers.first_flight)
     }
 
     /// Whether bytes from `endpoint` are worth telling its pool.
     pub(super) fn is_news(&mut self, pool: PoolId, endpoint: EndpointId, now: Instant) -> bool {
-        let Some(entry) = self.0.get_mut(&pool) else { return false };
+        let Some(entry) = self.known.get_mut(&pool) else { return false };
         let Some(doubted) = entry.doubted.iter_mut().find(|doubted| doubted.endpoint == endpoint) else {
             return false;
         };

@@ -83,8 +83,8 @@ impl Worker {
         }
         if open.flight == Flight::Grounded && received.up > 0 {
             open.flight = Flight::Since(now);
-            if connection.deadline.is_none() {
-                let due = now + self.pools.first_flight(connection.pool);
+            let due = now + self.pools.first_flight(connection.pool);
+            if connection.deadline.is_none_or(|deadline| deadline > due) {
                 self.deadlines.set(key, &mut connection.deadline, Some(due));
             }
         }
@@ -130,7 +130,7 @@ impl Worker {
         }
     }
 
-    /// The connection is as old as a first flight may stay unanswered, or its first flight is.
+    /// The connection is as old as a first flight may stay unanswered, or its first flight is; or it has been silent for long.
     pub(super) fn serve_timeout(&mut self, key: Key) {
         let (now, keep_alive) = (self.now, self.parts.keep_alive);
         let Some(connection) = self.connections.get_mut(key) else { return };
@@ -140,7 +140,18 @@ impl Worker {
             // It fails only on a connection that has failed, of which there is an event to come.
             let _ = tcp::set_keep_alive(&open.socket, keep_alive);
         }
-        let Flight::Since(sent) = open.flight else { return };
+        let sent = match open.flight {
+            Flight::Since(sent) => sent,
+            Flight::Over => return,
+            Flight::Grounded => {
+                let Some(first_byte) = self.parts.first_byte else { return };
+                let due = connection.since + first_byte;
+                if due > now {
+                    return self.deadlines.set(key, &mut connection.deadline, Some(due));
+                }
+                return self.end(key, EndReason::Silent);
+            }
+        };
         let due = sent + self.pools.first_flight(connection.pool);
         if due > now {
             return self.deadlines.set(key, &mut connection.deadline, Some(due));

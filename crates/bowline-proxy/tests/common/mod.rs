@@ -5,7 +5,8 @@ use bowline_pool::{
     ConnectionCount, Endpoint, EndpointId, Evidence, Grade, Policy, Reason, Snapshot, Timers,
 };
 use bowline_proxy::{
-    Config, EndReason, Event, KeepAlive, ListenerId, ListenerStats, PoolId, Proxy, Report, Sink, Stats,
+    Config, EndReason, Event, KeepAlive, ListenerId, ListenerStats, PoolId, Proxy, Report, Sink,
+    SourceLimits, Stats,
 };
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -100,8 +101,12 @@ pub(crate) fn config(workers: usize, connections_max: usize) -> Config {
     Config {
         workers: NonZeroUsize::new(workers).unwrap(),
         connections_max,
+        clients: Vec::new(),
+        sources: SourceLimits::default(),
+        first_byte: None,
         unsent_max: Config::UNSENT_MAX,
         keep_alive: Config::KEEP_ALIVE,
+        loopback_congestion: None,
         seed: 1,
     }
 }
@@ -118,15 +123,23 @@ impl Bench {
     }
 
     pub(crate) fn with_keep_alive(workers: usize, connections_max: usize, keep_alive: KeepAlive) -> Self {
+        Self::with(Config { keep_alive, ..config(workers, connections_max) })
+    }
+
+    pub(crate) fn with(config: Config) -> Self {
         let memory = Arc::new(Memory::default());
-        let config = Config { keep_alive, ..config(workers, connections_max) };
         let sink = Arc::clone(&memory) as Arc<dyn Sink>;
         Self { proxy: Proxy::start(config, sink).unwrap(), memory }
     }
 
     /// One worker and one listener in front of these endpoints.
     pub(crate) fn before(endpoints: &[SocketAddr]) -> (Self, SocketAddr) {
-        let bench = Self::new(1, 1_000);
+        Self::with_before(config(1, 1_000), endpoints)
+    }
+
+    /// One listener in front of these endpoints.
+    pub(crate) fn with_before(config: Config, endpoints: &[SocketAddr]) -> (Self, SocketAddr) {
+        let bench = Self::with(config);
         bench.proxy.set_pool(POOL, Arc::new(pool(endpoints)));
         let address = bench.proxy.open(LISTENER, any_port(), POOL).unwrap();
         (bench, address)

@@ -148,6 +148,8 @@ fn congestion_control_is_chosen_by_name() {
     let known = sockopt::tcp_congestion(&listener).unwrap();
     set_congestion(&listener, &known).unwrap();
     assert!(set_congestion(&listener, "no-such-thing").is_err());
+    assert_eq!(default_congestion().unwrap(), known);
+    assert!(has_congestion(&known) && !has_congestion("no-such-thing"));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use bowline_plan::{Balancing, Policy as PlannedPolicy, PoolPlan};
 use bowline_pool::{EndpointSpec, Policy, PoolSpec, Timers};
-use bowline_proxy::KeepAlive;
+use bowline_proxy::{KeepAlive, SourceLimits};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 
@@ -35,12 +35,16 @@ pub(super) fn proxy_config(balancing: &Balancing, workers: NonZeroUsize, seed: u
     bowline_proxy::Config {
         workers,
         connections_max: usize::try_from(balancing.connections.get()).unwrap_or(usize::MAX),
+        clients: Vec::new(),
+        sources: SourceLimits::default(),
+        first_byte: None,
         unsent_max: bowline_proxy::Config::UNSENT_MAX,
         keep_alive: KeepAlive {
             idle: keep_alive.idle,
             interval: keep_alive.interval,
             count: keep_alive.probes.get(),
         },
+        loopback_congestion: None,
         seed,
     }
 }

@@ -16,8 +16,11 @@ pub(super) fn count(event: &Event, increment: Increment<'_>) {
         Event::Pool { pool, event } => count_pool(pool, event, increment),
         Event::Proxy { event, names: _ } => match event {
             // The workers count these themselves; see `measure`.
-            ProxyEvent::Ended { .. } | ProxyEvent::AcceptPaused { .. } | ProxyEvent::AcceptResumed { .. } => {
-            }
+            ProxyEvent::Ended { .. }
+            | ProxyEvent::AcceptPaused { .. }
+            | ProxyEvent::AcceptResumed { .. }
+            | ProxyEvent::WorkerStuck { .. }
+            | ProxyEvent::WorkerBack { .. } => {}
         },
         Event::Daemon(event) => count_daemon(event, increment),
     }

@@ -5,7 +5,7 @@ use super::table::{
     ACCEPT_PAUSED, ACCEPT_PAUSES, BUILD, DRAINING, Definition, ENDPOINT_CONNECT, ENDPOINT_CONNECTIONS,
     ENDPOINT_EVIDENCE, ENDPOINT_GRADE, ENDPOINT_REASON, EVENTS_SUPPRESSED, FAILOVER, GENERATION,
     LISTENER_ACCEPTED, LISTENER_BYTES, LISTENER_CONNECTIONS, LISTENER_ENDED, LISTENER_REDIALLED, PARKED,
-    POOL_FAIL_OPEN, REPORTS_DROPPED, UPTIME,
+    PIPES, POOL_FAIL_OPEN, REPORTS_DROPPED, SOURCES, UNCOUNTED, UNSENT, UPTIME, WORKER_STALLS, WORKERS_STUCK,
 };
 use crate::daemon::PoolView;
 use crate::failover;
@@ -34,6 +34,12 @@ pub(super) fn measure(view: &View, show: Show<'_>) {
     show(PARKED, Vec::new(), Value::Whole(stats.parked));
     show(ACCEPT_PAUSES, Vec::new(), Value::Whole(stats.accept_pauses));
     show(ACCEPT_PAUSED, Vec::new(), Value::Whole(stats.accept_paused));
+    show(WORKERS_STUCK, Vec::new(), Value::Whole(stats.workers_stuck));
+    show(WORKER_STALLS, Vec::new(), Value::Whole(stats.worker_stalls));
+    show(UNSENT, Vec::new(), Value::Whole(stats.unsent));
+    show(PIPES, Vec::new(), Value::Whole(stats.pipes));
+    show(SOURCES, Vec::new(), Value::Whole(stats.sources));
+    show(UNCOUNTED, Vec::new(), Value::Whole(stats.clients_uncounted));
     show(REPORTS_DROPPED, Vec::new(), Value::Whole(stats.reports_dropped));
     show(EVENTS_SUPPRESSED, Vec::new(), Value::Whole(stats.events_suppressed));
 }

@@ -128,6 +128,13 @@ metrics! {
     ACCEPT_PAUSES: Counter "accept_pauses" []
         "Times a worker stopped accepting, for want of descriptors, memory or room below the connection limit";
     ACCEPT_PAUSED: Gauge "accept_paused_workers" [] "Workers that do not accept now";
+    WORKERS_STUCK: Gauge "stuck_workers" [] "Workers that do not answer now; their connections stand still";
+    WORKER_STALLS: Counter "worker_stalls" [] "Times a worker did not answer within 300 ms";
+    UNSENT: Gauge "unsent_bytes" [] "Bytes kept for peers that do not take them";
+    PIPES: Gauge "pipes" [] "Pipes for bulky connections, in use and idle";
+    SOURCES: Gauge "sources" [] "Client addresses that are counted for their limits";
+    UNCOUNTED: Counter "clients_uncounted" []
+        "Clients let in without being counted for their address, because there were too many addresses";
     REPORTS_DROPPED: Counter "reports_dropped" [] "Reports of workers that the daemon had no room for";
     EVENTS_SUPPRESSED: Counter "events_suppressed" [] "Events beyond the rate at which they are logged";
     RELOADS: Counter "reloads" ["result"] "Reloads by result: applied or refused";

@@ -29,6 +29,10 @@ fn pool(endpoints: &[(Grade, Reason)]) -> PoolView {
 }
 
 fn unready(uptime: Duration, draining: bool, endpoints: &[(Grade, Reason)]) -> Vec<String> {
+    view(uptime, draining, endpoints).unready()
+}
+
+fn view(uptime: Duration, draining: bool, endpoints: &[(Grade, Reason)]) -> View {
     View {
         node: "worker1".into(),
         generation: 1,
@@ -40,7 +44,6 @@ fn unready(uptime: Duration, draining: bool, endpoints: &[(Grade, Reason)]) -> V
         pools: vec![pool(endpoints)],
         stats: Stats::default(),
     }
-    .unready()
 }
 
 const EARLY: Duration = Duration::from_millis(500);
@@ -65,6 +68,15 @@ fn a_daemon_without_a_usable_endpoint_or_on_its_way_out_is_not_ready() {
     let good = [(Grade::Alive, Reason::Unauthorized), (Grade::Dead, Reason::Refused)];
     assert_eq!(unready(LATE, false, &good), [""; 0]);
     assert_eq!(unready(LATE, true, &good), ["draining: the daemon is stopping"]);
+}
+
+#[test]
+fn a_daemon_with_a_worker_that_does_not_answer_is_not_ready() {
+    let mut view = view(LATE, false, &[(Grade::Ready, Reason::Ok)]);
+    view.stats.workers_stuck = 1;
+    assert_eq!(view.unready(), ["proxy: a worker does not answer"]);
+    view.stats.workers_stuck = 2;
+    assert_eq!(view.unready(), ["proxy: 2 workers do not answer"]);
 }
 
 #[test]
