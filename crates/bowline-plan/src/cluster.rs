@@ -9,6 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::problem::Problem;
 use crate::source::{Path, Source};
 
+mod limits;
+
+pub use limits::Limits;
+
 /// A validated description. Made by [`crate::load`] alone, so whoever holds one need not check again.
 #[derive(Clone, Debug)]
 pub struct Cluster {
@@ -265,6 +269,12 @@ pub struct Balancing {
     pub cut_rate: NonZeroU32,
     /// On both legs of every connection.
     pub keep_alive: KeepAlive,
+    /// What clients may have.
+    pub limits: Limits,
+    /// Whether endpoints, other than this cluster's balancers, are told who the client is.
+    pub proxy_protocol: bool,
+    /// The kernel's congestion control for connections that stay on loopback addresses.
+    pub loopback_congestion: String,
 }
 
 /// Whether the kernel balances clients of this node when they connect.
@@ -462,6 +472,11 @@ impl fmt::Display for AdminListen {
 }
 
 impl Cidr {
+    /// The first address of the range, and how many bits all of them share with it.
+    pub fn parts(&self) -> (IpAddr, u8) {
+        (self.network, self.prefix)
+    }
+
     /// Whether the range holds the address.
     pub fn contains(&self, address: IpAddr) -> bool {
         masked(address, self.prefix) == masked(self.network, self.prefix)

@@ -363,6 +363,33 @@ pub(crate) struct Balancing {
     #[schemars(range(min = 1, max = 1_000_000))]
     pub(crate) cut_rate: Option<u32>,
     pub(crate) keep_alive: KeepAlive,
+    /// What clients may have.
+    pub(crate) limits: Limits,
+    /// Whether endpoints are told who the client is, by the PROXY protocol, version 2. They have to expect it. Default: false.
+    pub(crate) proxy_protocol: Option<bool>,
+    /// The kernel's congestion control for connections that stay on loopback addresses. Default: cubic.
+    #[schemars(extend("pattern" = "^[a-z0-9_]{1,15}$"))]
+    pub(crate) loopback_congestion: Option<String>,
+}
+
+/// What clients may have.
+#[derive(Deserialize, Serialize, JsonSchema, Default, Debug)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct Limits {
+    /// Address ranges whose clients are served; this machine's own always are. Default: all.
+    pub(crate) clients: Vec<String>,
+    /// At a time, of one address or one IPv6 network of 64 bits; this machine's own are not counted. Default: 10000.
+    #[schemars(range(min = 1, max = 10_000_000))]
+    pub(crate) connections_per_client: Option<u32>,
+    /// New connections per second of the same, lastingly; four times as many at once. Default: 1000.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(crate) new_connections_per_client: Option<u32>,
+    /// How long a connection lasts on which nobody says anything; 0s is for ever. Default: 60s.
+    pub(crate) first_byte: Option<DurationText>,
+    /// Bytes kept for peers that do not take them, in MiB and for each thread. Default: 64.
+    #[serde(rename = "unsentMiB")]
+    #[schemars(range(min = 1, max = 65_536))]
+    pub(crate) unsent_mib: Option<u32>,
 }
 
 #[derive(Deserialize, Serialize, JsonSchema, Clone, Copy, Debug)]

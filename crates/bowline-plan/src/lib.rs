@@ -42,7 +42,8 @@ mod validate;
 
 pub use cluster::{
     Access, AdminListen, ApiServer, Balancing, Cidr, Cluster, ConnectTime, Etcd, FileReference, Host,
-    Ingress, KeepAlive, Kubernetes, Mode, Node, NodeRole, Peers, Track, VirtualIp, VrrpVersion, WhenAllBad,
+    Ingress, KeepAlive, Kubernetes, Limits, Mode, Node, NodeRole, Peers, Track, VirtualIp, VrrpVersion,
+    WhenAllBad,
 };
 pub use find::{FindNodeError, Matched, find_node};
 pub use lint::{Finding, Lost, Severity, Spof, finding_codes, findings_markdown, lint, spof, unserved};

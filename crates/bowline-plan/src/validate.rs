@@ -17,6 +17,7 @@ use crate::source::{Findings, Path, Source, excerpt};
 
 mod access;
 mod balancing;
+mod limits;
 mod nodes;
 mod text;
 mod virtual_ips;

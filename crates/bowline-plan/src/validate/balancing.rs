@@ -8,6 +8,7 @@ use crate::cluster::{Balancing, ConnectTime, KeepAlive};
 use crate::description as raw;
 use crate::plan::Policy;
 use crate::source::Path;
+use crate::source::excerpt;
 
 const fn ms(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
@@ -57,6 +58,10 @@ const FALL: NonZeroU32 = NonZeroU32::new(2).unwrap();
 const RISE: NonZeroU32 = NonZeroU32::new(2).unwrap();
 /// Two descriptors each; what the kernel's limit leaves is checked where it is known.
 const CONNECTIONS: NonZeroU32 = NonZeroU32::new(100_000).unwrap();
+/// Where the system's default paces its packets (bbr), a connection over loopback moves half as much as with this one.
+const LOOPBACK_CONGESTION: &str = "cubic";
+/// The kernel's `TCP_CA_NAME_MAX`, less the zero behind it.
+const CONGESTION_NAME_MAX: usize = 15;
 const SHED_RATE: NonZeroU32 = NonZeroU32::new(5).unwrap();
 const CUT_RATE: NonZeroU32 = NonZeroU32::new(2_000).unwrap();
 
@@ -93,6 +98,9 @@ impl Checker<'_, '_> {
             shed_rate: given.shed_rate.and_then(NonZeroU32::new).unwrap_or(SHED_RATE),
             cut_rate: given.cut_rate.and_then(NonZeroU32::new).unwrap_or(CUT_RATE),
             keep_alive: self.keep_alive(&at.key("keepAlive"), &given.keep_alive),
+            limits: self.limits(&at.key("limits"), given.limits),
+            proxy_protocol: given.proxy_protocol.unwrap_or(false),
+            loopback_congestion: self.congestion(&at.key("loopbackCongestion"), given.loopback_congestion),
         };
         // A timer that could not be read is in no order.
         if self.findings.len() == problems {
@@ -115,6 +123,16 @@ impl Checker<'_, '_> {
             interval: seconds("interval", &given.interval, KEEP_ALIVE_INTERVAL),
             probes: given.probes.and_then(NonZeroU32::new).unwrap_or(KEEP_ALIVE_PROBES),
         }
+    }
+
+    fn congestion(&mut self, at: &Path, given: Option<String>) -> String {
+        let Some(given) = given else { return LOOPBACK_CONGESTION.to_owned() };
+        let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+        if given.is_empty() || given.len() > CONGESTION_NAME_MAX || !given.bytes().all(is_plain) {
+            let message = format!("{} is not the name of a congestion control", excerpt(&given));
+            self.problem(at, message, "write one that net.ipv4.tcp_available_congestion_control has");
+        }
+        given
     }
 
     /// Timers that only make sense in one order.

@@ -1,8 +1,8 @@
 //! From a plan's words to the pool's.
 
-use bowline_plan::{Balancing, Policy as PlannedPolicy, PoolPlan};
+use bowline_plan::{BALANCERS, Balancing, Cidr, Policy as PlannedPolicy, PoolPlan};
 use bowline_pool::{EndpointSpec, Policy, PoolSpec, Timers};
-use bowline_proxy::{KeepAlive, SourceLimits};
+use bowline_proxy::{KeepAlive, Network, SourceLimits};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 
@@ -31,22 +31,48 @@ const fn policy(planned: PlannedPolicy) -> Policy {
 
 /// How the proxy works by a description's limits.
 pub(super) fn proxy_config(balancing: &Balancing, workers: NonZeroUsize, seed: u64) -> bowline_proxy::Config {
-    let keep_alive = &balancing.keep_alive;
+    let (keep_alive, limits) = (&balancing.keep_alive, &balancing.limits);
     bowline_proxy::Config {
         workers,
         connections_max: usize::try_from(balancing.connections.get()).unwrap_or(usize::MAX),
-        clients: Vec::new(),
-        sources: SourceLimits::default(),
-        first_byte: None,
-        unsent_max: bowline_proxy::Config::UNSENT_MAX,
+        clients: clients(&limits.clients),
+        sources: SourceLimits {
+            connections_max: usize::try_from(limits.connections_per_client.get())
+                .ok()
+                .and_then(NonZeroUsize::new),
+            per_second: Some(limits.new_connections_per_client),
+            // Everybody on this machine has the same address.
+            exempt: Network::LOOPBACK.to_vec(),
+        },
+        first_byte: limits.first_byte,
+        unsent_max: usize::try_from(limits.unsent_mib.get()).unwrap_or(usize::MAX).saturating_mul(MIB),
         keep_alive: KeepAlive {
             idle: keep_alive.idle,
             interval: keep_alive.interval,
             count: keep_alive.probes.get(),
         },
-        loopback_congestion: None,
+        loopback_congestion: Some(balancing.loopback_congestion.clone()),
         seed,
     }
+}
+
+const MIB: usize = 1 << 20;
+
+/// The networks that are served: those of the description and this machine's own, or all.
+fn clients(given: &[Cidr]) -> Vec<Network> {
+    if given.is_empty() {
+        return Vec::new();
+    }
+    let given = given.iter().filter_map(|range| {
+        let (network, prefix) = range.parts();
+        Network::new(network, prefix)
+    });
+    given.chain(Network::LOOPBACK).collect()
+}
+
+/// Whether the endpoints of `pool` are told who the client is: this cluster's balancers relay it all and want to know nothing.
+pub(super) fn introduces(balancing: &Balancing, pool: &str) -> bool {
+    balancing.proxy_protocol && pool != BALANCERS
 }
 
 /// The word of `policy` in a description.

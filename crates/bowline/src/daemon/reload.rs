@@ -8,7 +8,7 @@ use super::part::{self, Digest, Part};
 use super::{Daemon, convert, driver, seed};
 use crate::admin::{self, Admin, Bound};
 use crate::events::DaemonEvent;
-use bowline_plan::{Listener, Step, diff};
+use bowline_plan::{Balancing, Listener, PoolPlan, Step, diff};
 use bowline_proxy::PoolId;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -74,14 +74,27 @@ impl Daemon {
         let balancing = part.cluster.balancing().clone();
         let steps = self.apply(part).await?;
         self.part.generation = generation;
-        if balancing.connections != self.part.balancing.connections {
-            self.observer.daemon(DaemonEvent::NeedsRestart { field: "spec.balancing.connections" });
-        }
-        if balancing.keep_alive != self.part.balancing.keep_alive {
-            self.observer.daemon(DaemonEvent::NeedsRestart { field: "spec.balancing.keepAlive" });
-        }
-        self.part.balancing.drain_grace = balancing.drain_grace;
+        self.apply_balancing(&balancing);
         Ok(Some(steps))
+    }
+
+    /// Puts in force what a running proxy can take, and says what it cannot.
+    fn apply_balancing(&mut self, new: &Balancing) {
+        let old = &mut self.part.balancing;
+        let fixed = [
+            (new.connections == old.connections, "spec.balancing.connections"),
+            (new.keep_alive == old.keep_alive, "spec.balancing.keepAlive"),
+            (new.limits == old.limits, "spec.balancing.limits"),
+            (new.loopback_congestion == old.loopback_congestion, "spec.balancing.loopbackCongestion"),
+        ];
+        for (_, field) in fixed.into_iter().filter(|(unchanged, _)| !unchanged) {
+            self.observer.daemon(DaemonEvent::NeedsRestart { field });
+        }
+        old.drain_grace = new.drain_grace;
+        old.proxy_protocol = new.proxy_protocol;
+        for (name, handle) in &self.pools {
+            self.proxy.introduce(handle.id, convert::introduces(new, name));
+        }
     }
 
     /// Takes every step from the plan in force to that of `part`, and says how many, or what keeps all of them from being
@@ -113,7 +126,7 @@ impl Daemon {
         for step in steps {
             match step {
                 Step::AddPool { name, pool } => {
-                    self.add_pool(name, pool);
+                    self.add_pool(name, pool, part.cluster.balancing());
                     added.pools.push(name.clone());
                 }
                 Step::AddListener(listener) => self.add_listener(listener, &mut added, &mut problems),
@@ -141,8 +154,9 @@ impl Daemon {
         Err(problems)
     }
 
-    fn add_pool(&mut self, name: &str, plan: &bowline_plan::PoolPlan) {
+    fn add_pool(&mut self, name: &str, plan: &PoolPlan, balancing: &Balancing) {
         let id = PoolId(self.next_pool);
+        self.proxy.introduce(id, convert::introduces(balancing, name));
         self.next_pool = self.next_pool.saturating_add(1);
         let shared = driver::Shared {
             clock: super::Clock,
