@@ -2,16 +2,18 @@
 
 use core::fmt;
 use core::net::{IpAddr, SocketAddr};
-use core::num::{NonZeroU8, NonZeroU16, NonZeroU32};
+use core::num::{NonZeroU16, NonZeroU32};
 use core::time::Duration;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::problem::Problem;
 use crate::source::{Path, Source};
 
 mod limits;
+mod virtual_ip;
 
 pub use limits::Limits;
+pub use virtual_ip::{Peers, Track, VirtualIp, VrrpVersion, WhenAllBad};
 
 /// A validated description. Made by [`crate::load`] alone, so whoever holds one need not check again.
 #[derive(Clone, Debug)]
@@ -134,8 +136,8 @@ pub enum Mode {
     LoadBalancer,
     /// Virtual addresses: indices into [`Cluster::virtual_ips`], at least one.
     VirtualIp(Vec<usize>),
-    /// Somebody else's balancer: at least one address or name.
-    External(Vec<Host>),
+    /// Somebody else's balancer: at least one.
+    External(Vec<Front>),
     /// The first control plane itself.
     Direct,
 }
@@ -149,81 +151,13 @@ pub enum Host {
     Name(String),
 }
 
-/// An address that moves between nodes.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct VirtualIp {
-    /// No other virtual IP has it.
-    pub name: String,
-    /// At least one, all of one family.
-    pub addresses: Vec<IpAddr>,
-    /// Names of the nodes it may be on, at least one, in the order of the description.
-    pub on: Vec<String>,
-    /// Of the protocol.
-    pub version: VrrpVersion,
-    /// Between two adverts.
-    pub interval: Duration,
-    /// Whether a better node takes over from a good one.
-    pub preempt: bool,
-    /// How long it waits first.
-    pub preempt_delay: Duration,
-    /// Number of the virtual router on its link.
-    pub vrid: NonZeroU8,
-    /// The link it lives on; otherwise the one whose subnet holds the address.
-    pub interface: Option<String>,
-    /// Virtual IPs with the same group move together.
-    pub group: Option<String>,
-    /// By node name; 255 is the owner.
-    pub priorities: BTreeMap<String, NonZeroU8>,
-    /// Whether adverts go to each peer instead of the multicast group.
-    pub unicast: bool,
-    /// Whose adverts are accepted.
-    pub peers: Peers,
-    /// Version 2 only, at most 8 bytes.
-    pub password: Option<String>,
-    /// What makes a node fit to hold the address.
-    pub track: Track,
-    /// What a holder does when no node is fit.
-    pub when_all_bad: WhenAllBad,
-    /// Whether connections to the address are balanced, or handed to the holder's own API server.
-    pub balance: bool,
-    /// Whether it uses the virtual router's own hardware address.
-    pub virtual_mac: bool,
-}
-
-/// Protocol version of a virtual router.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum VrrpVersion {
-    /// RFC 3768: IPv4, whole seconds.
-    V2,
-    /// RFC 9568: both families, hundredths of a second.
-    V3,
-}
-
-/// Whose adverts are accepted.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Peers {
-    /// Those of the nodes in the plan.
-    Planned,
-    /// Everybody's.
-    Any,
-}
-
-/// What makes a node fit to hold a virtual IP.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Track {
-    /// It reaches an API server.
-    ApiServer,
-    /// Nothing beyond running.
-    None,
-}
-
-/// What the holder of a virtual IP does when no node is fit.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum WhenAllBad {
-    /// It keeps the address.
-    Keep,
-    /// It gives the address up.
-    Release,
+/// Where somebody else's balancer takes connections.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Front {
+    /// Its address or name.
+    pub host: Host,
+    /// Its own port, or the side's.
+    pub port: NonZeroU16,
 }
 
 /// Every timer and limit of health, dialling and relaying.
@@ -358,6 +292,15 @@ impl Cluster {
     pub fn etcd(&self) -> &Etcd {
         &self.etcd
     }
+    /// Where the API server of a node listens. The description has one address for all of them: where that is a single
+    /// one, each listens on its own.
+    pub(crate) fn bind_address(&self, node: &Node) -> IpAddr {
+        let bind = self.api_server.bind_address;
+        if bind.is_unspecified() || bind.is_loopback() || node.addresses.contains(&bind) {
+            return bind;
+        }
+        node.access_address.unwrap_or(bind)
+    }
     /// How nodes and components in the cluster reach the API servers.
     pub fn internal(&self) -> &Access {
         &self.internal
@@ -462,6 +405,29 @@ impl fmt::Display for Host {
     }
 }
 
+impl Node {
+    /// Where others reach it in the family of `of`: the access address if it is of that family, else the first that is.
+    pub fn address_of_family(&self, of: IpAddr) -> Option<IpAddr> {
+        let own = self.access_address.into_iter().chain(self.addresses.iter().copied());
+        own.into_iter().find(|address| address.is_ipv4() == of.is_ipv4())
+    }
+
+    /// Where the outside world reaches it, which is where the cluster does unless something else is given.
+    pub fn outside_address(&self) -> Option<IpAddr> {
+        self.public_address.or(self.access_address)
+    }
+}
+
+impl fmt::Display for Front {
+    /// As in a URL: an IPv6 address is in brackets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.host {
+            Host::Address(address) => SocketAddr::new(*address, self.port.get()).fmt(f),
+            Host::Name(name) => write!(f, "{name}:{}", self.port),
+        }
+    }
+}
+
 impl fmt::Display for AdminListen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -496,6 +462,11 @@ impl fmt::Display for Cidr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.network, self.prefix)
     }
+}
+
+/// Whether the address is one of IPv6 that is valid on its link alone.
+pub(crate) fn is_link_local(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local())
 }
 
 /// The address's bits within the prefix, the rest zero.

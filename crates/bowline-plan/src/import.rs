@@ -28,6 +28,7 @@ mod write;
 pub use files::{BYTES_LIMIT, FILES_LIMIT, Files, TooMuch};
 pub(crate) use report::Place;
 pub use report::{Remark, RemarkKind};
+pub use write::to_yaml;
 
 /// What messages call the file that an import writes.
 const WRITTEN: &str = "cluster.yaml";

@@ -26,6 +26,7 @@
 
 mod cluster;
 mod description;
+mod endpoints;
 mod find;
 #[allow(dead_code, reason = "the importers themselves follow")]
 pub mod import;
@@ -41,16 +42,21 @@ mod step;
 mod validate;
 
 pub use cluster::{
-    Access, AdminListen, ApiServer, Balancing, Cidr, Cluster, ConnectTime, Etcd, FileReference, Host,
+    Access, AdminListen, ApiServer, Balancing, Cidr, Cluster, ConnectTime, Etcd, FileReference, Front, Host,
     Ingress, KeepAlive, Kubernetes, Limits, Mode, Node, NodeRole, Peers, Track, VirtualIp, VrrpVersion,
     WhenAllBad,
 };
+pub use endpoints::{Class, Client, Loser, Rule, endpoints};
 pub use find::{FindNodeError, Matched, find_node};
-pub use lint::{Finding, Lost, Severity, Spof, finding_codes, findings_markdown, lint, spof, unserved};
+pub use import::to_yaml;
+pub use lint::{
+    ApiServerLoad, Finding, Lost, Severity, Spof, api_server_load, finding_codes, findings_markdown, lint,
+    spof, unserved,
+};
 pub use load::{SIZE_LIMIT, load};
 pub use plan::{
-    API_SERVERS, BALANCERS, Listener, NodePlan, Plan, Policy, PoolEndpoint, PoolPlan, Probe, ProbeTarget,
-    Role, Sans, VirtualRouter,
+    API_SERVERS, Authentication, BALANCERS, ETCD, HostsLine, INGRESS, Listener, NodePlan, Plan, Policy,
+    PoolEndpoint, PoolPlan, Probe, ProbeTarget, Role, RouterPeer, Sans, VirtualRouter,
 };
 pub use planner::plan;
 pub use problem::Problem;

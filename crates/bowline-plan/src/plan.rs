@@ -7,10 +7,18 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
+mod router;
+
+pub use router::{Authentication, RouterPeer, VirtualRouter};
+
 /// The pool of every API server.
 pub const API_SERVERS: &str = "api-servers";
 /// The pool of every balancer, for nodes that reach the API servers through them.
 pub const BALANCERS: &str = "balancers";
+/// The pool of every etcd member.
+pub const ETCD: &str = "etcd";
+/// What the names of ingress pools begin with; the ingress's own name follows.
+pub const INGRESS: &str = "ingress-";
 
 /// The whole cluster's plan; its JSON is a contract (fields are added, never renamed).
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, JsonSchema)]
@@ -32,8 +40,20 @@ pub struct NodePlan {
     pub listeners: Vec<Listener>,
     /// By name.
     pub pools: BTreeMap<String, PoolPlan>,
-    /// Virtual addresses this node takes part in.
+    /// Virtual addresses this node takes part in, by name.
     pub virtual_routers: Vec<VirtualRouter>,
+    /// What the node's hosts file has to say for the names of the description to lead somewhere.
+    pub hosts: Vec<HostsLine>,
+}
+
+/// A line of a hosts file.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HostsLine {
+    /// Where the names lead.
+    pub address: IpAddr,
+    /// DNS names, at least one.
+    pub names: Vec<String>,
 }
 
 /// An address and port to accept clients on.
@@ -150,11 +170,11 @@ pub struct Probe {
 pub enum ProbeTarget {
     /// An API server, perhaps through a balancer: TLS, then HTTP `/readyz` and `/livez`.
     ApiServer,
+    /// An etcd member: TLS, then HTTP `/health`.
+    Etcd,
+    /// A worker: nothing but a TCP connection, because nobody knows what the port serves.
+    Tcp,
 }
-
-/// A virtual address's router on this node. Not planned yet, so there is no value of this type.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, JsonSchema)]
-pub enum VirtualRouter {}
 
 /// Subject alternative names, DNS names in alphabetical order and then addresses in numerical order.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, JsonSchema)]

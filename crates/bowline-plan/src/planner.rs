@@ -4,25 +4,36 @@
 //! * *load-balancer*: balancers listen on each of their addresses and connect to the control planes. Inside, the other
 //!   nodes listen on their loopback addresses and connect to all balancers; a balancer's own loopback listener goes to the
 //!   control planes at once.
+//! * *virtual-ip*: every node that may hold the address listens on it and connects to the control planes; with
+//!   `balance: false` nobody listens, and the holder's own API server answers.
 //! * *external* and *direct*: clients connect to somebody else's address, so nobody listens.
-//! * *virtual-ip*: not planned yet; see [`crate::unserved`].
+//! * *etcd gateway*: every node without a member listens on its loopback addresses and connects to all members.
+//! * *ingress*: balancers listen on each of their addresses, and nodes on the virtual IPs that carry ingress; they connect
+//!   to all workers.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::num::NonZeroU16;
 use core::time::Duration;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::cluster::{Balancing, Cluster, Mode, Node, NodeRole};
+use crate::cluster::{Balancing, Cluster, Node, NodeRole};
 use crate::plan::{
-    API_SERVERS, BALANCERS, Listener, NodePlan, Plan, Policy, PoolEndpoint, PoolPlan, Probe, ProbeTarget,
-    Role,
+    API_SERVERS, BALANCERS, ETCD, INGRESS, Listener, NodePlan, Plan, Policy, PoolEndpoint, PoolPlan, Probe,
+    ProbeTarget, Role,
 };
 
+mod hosts;
+mod listeners;
 mod rendezvous;
+mod routers;
 mod sans;
 
+pub(crate) use listeners::{carries_ingress, is_served_by_own_api_server};
+
+/// The loopback address that every machine has.
+pub(crate) const LOOPBACK_V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 /// Where a node's own clients find it.
-const LOOPBACK: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+pub(crate) const LOOPBACK: [IpAddr; 2] = [LOOPBACK_V4, IpAddr::V6(Ipv6Addr::LOCALHOST)];
 
 /// A balancer's pool: there are few of them, so they may look often.
 const BALANCER_PROBE_INTERVAL: Duration = Duration::from_secs(1);
@@ -31,81 +42,47 @@ const NODE_PROBE_INTERVAL: Duration = Duration::from_secs(30);
 
 /// The plan of a cluster; the same cluster gives the same plan, everywhere and always.
 pub fn plan(cluster: &Cluster, generation: u64) -> Plan {
-    let servers = Servers {
-        api_servers: endpoints(cluster, NodeRole::ControlPlane, cluster.api_server().port),
-        balancers: endpoints(cluster, NodeRole::LoadBalancer, cluster.internal().port),
+    let servers = Servers::of(cluster);
+    let listening = listeners::Listeners::of(cluster);
+    let routers = routers::Routers::of(cluster);
+    let hosts = hosts::Hosts::of(cluster);
+    let plan_node = |node: &Node| {
+        let listeners = listening.of_node(node);
+        let pools = pools(cluster, node, &servers, &listeners);
+        NodePlan {
+            listeners,
+            pools,
+            virtual_routers: routers.of_node(node),
+            hosts: hosts.of_node(cluster, node),
+        }
     };
     let mut nodes: BTreeMap<String, NodePlan> =
-        cluster.nodes().iter().map(|node| (node.name.clone(), plan_node(cluster, node, &servers))).collect();
-    for pool in [API_SERVERS, BALANCERS] {
+        cluster.nodes().iter().map(|node| (node.name.clone(), plan_node(node))).collect();
+    let names: BTreeSet<String> = nodes.values().flat_map(|node| node.pools.keys().cloned()).collect();
+    for pool in &names {
         assign_preferences(&mut nodes, pool);
     }
     Plan { generation, nodes, sans: sans::sans(cluster) }
 }
 
-/// Everybody's endpoints, in the order of the description.
-struct Servers {
-    api_servers: Vec<PoolEndpoint>,
-    balancers: Vec<PoolEndpoint>,
-}
+/// Everybody's endpoints by the name of their pool, in the order of the description.
+struct Servers(BTreeMap<String, (Vec<PoolEndpoint>, ProbeTarget)>);
 
-/// One node's part, with the endpoints of every pool in the order of the description.
-fn plan_node(cluster: &Cluster, node: &Node, servers: &Servers) -> NodePlan {
-    let is_balancer = node.roles.contains(&NodeRole::LoadBalancer);
-    // By address and port; where the two sides ask for the same one, the internal side's pool stands.
-    let mut wanted: BTreeMap<(IpAddr, NonZeroU16), &'static str> = BTreeMap::new();
-    let mut want = |address: IpAddr, port: NonZeroU16, pool: &'static str| {
-        wanted.entry((address, port)).or_insert(pool);
-    };
-    for (access, is_internal) in [(cluster.internal(), true), (cluster.external(), false)] {
-        let has_loopback = !is_served_by_own_api_server(cluster, node, access.port);
-        let loopback = LOOPBACK.into_iter().filter(|_| has_loopback);
-        match access.mode {
-            Mode::NodeLocal => loopback.for_each(|address| want(address, access.port, API_SERVERS)),
-            Mode::LoadBalancer => {
-                if is_internal {
-                    let pool = if is_balancer { API_SERVERS } else { BALANCERS };
-                    loopback.for_each(|address| want(address, access.port, pool));
-                }
-                if is_balancer {
-                    node.addresses.iter().for_each(|address| want(*address, access.port, API_SERVERS));
-                }
-            }
-            Mode::VirtualIp(_) | Mode::External(_) | Mode::Direct => {}
+impl Servers {
+    fn of(cluster: &Cluster) -> Self {
+        let mut pools = BTreeMap::new();
+        let mut add = |pool: &str, role: NodeRole, port: NonZeroU16, target: ProbeTarget| {
+            pools.insert(pool.to_owned(), (endpoints(cluster, role, port), target));
+        };
+        add(API_SERVERS, NodeRole::ControlPlane, cluster.api_server().port, ProbeTarget::ApiServer);
+        add(BALANCERS, NodeRole::LoadBalancer, cluster.internal().port, ProbeTarget::ApiServer);
+        add(ETCD, NodeRole::Etcd, cluster.etcd().client_port, ProbeTarget::Etcd);
+        for ingress in cluster.ingress() {
+            let pool = format!("{INGRESS}{}", ingress.name);
+            add(&pool, NodeRole::Worker, ingress.target_port, ProbeTarget::Tcp);
         }
+        Self(pools)
     }
-    let listeners: Vec<Listener> = wanted
-        .into_iter()
-        .map(|((address, port), pool)| Listener { address, port: port.get(), pool: pool.to_owned() })
-        .collect();
-    let uses = |pool: &str| listeners.iter().any(|listener| listener.pool == pool);
-    let balances = is_balancer && has_balancers(cluster);
-    let role = if balances { Role::Balancer } else { Role::NodeLocal };
-    let mut pools = BTreeMap::new();
-    if uses(API_SERVERS) {
-        let pool = pool(cluster.balancing(), role, servers.api_servers.clone());
-        pools.insert(API_SERVERS.to_owned(), pool);
-    }
-    if uses(BALANCERS) {
-        let pool = pool(cluster.balancing(), Role::NodeLocal, servers.balancers.clone());
-        pools.insert(BALANCERS.to_owned(), pool);
-    }
-    NodePlan { listeners, pools, virtual_routers: Vec::new() }
-}
-
-/// Whether a balancer of this cluster serves others than its own clients; it may do so on a loopback address.
-fn has_balancers(cluster: &Cluster) -> bool {
-    [cluster.internal(), cluster.external()].into_iter().any(|access| match access.mode {
-        Mode::LoadBalancer => true,
-        Mode::NodeLocal | Mode::VirtualIp(_) | Mode::External(_) | Mode::Direct => false,
-    })
-}
-
-/// Whether the node's own API server has this port on the loopback addresses, so that nobody else can.
-pub(crate) fn is_served_by_own_api_server(cluster: &Cluster, node: &Node, port: NonZeroU16) -> bool {
-    let api_server = cluster.api_server();
-    let is_on_loopback = api_server.bind_address.is_unspecified() || api_server.bind_address.is_loopback();
-    node.roles.contains(&NodeRole::ControlPlane) && api_server.port == port && is_on_loopback
 }
 
 fn endpoints(cluster: &Cluster, role: NodeRole, port: NonZeroU16) -> Vec<PoolEndpoint> {
@@ -116,13 +93,35 @@ fn endpoints(cluster: &Cluster, role: NodeRole, port: NonZeroU16) -> Vec<PoolEnd
     cluster.with_role(role).filter_map(to_endpoint).collect()
 }
 
-fn pool(balancing: &Balancing, role: Role, endpoints: Vec<PoolEndpoint>) -> PoolPlan {
+/// The pools that a node's listeners lead to, with the endpoints in the order of the description.
+fn pools(
+    cluster: &Cluster,
+    node: &Node,
+    servers: &Servers,
+    listeners: &[Listener],
+) -> BTreeMap<String, PoolPlan> {
+    let names: BTreeSet<&str> = listeners.iter().map(|listener| listener.pool.as_str()).collect();
+    let is_balancer = listeners::is_balancer(cluster, node);
+    names
+        .into_iter()
+        .filter_map(|name| {
+            let (endpoints, target) = servers.0.get(name)?;
+            let serves_others =
+                |listener: &Listener| listener.pool == name && !listener.address.is_loopback();
+            let balances = listeners.iter().any(serves_others) || (name == API_SERVERS && is_balancer);
+            let role = if balances { Role::Balancer } else { Role::NodeLocal };
+            Some((name.to_owned(), pool(cluster.balancing(), role, *target, endpoints.clone())))
+        })
+        .collect()
+}
+
+fn pool(balancing: &Balancing, role: Role, target: ProbeTarget, endpoints: Vec<PoolEndpoint>) -> PoolPlan {
     let (policy, interval) = match role {
         Role::NodeLocal => (Policy::Preferred, NODE_PROBE_INTERVAL),
         Role::Balancer => (Policy::LeastConnections, BALANCER_PROBE_INTERVAL),
     };
     let probe = Probe {
-        target: ProbeTarget::ApiServer,
+        target,
         interval: balancing.probe_interval.unwrap_or(interval),
         fast_interval: balancing.fast_probe_interval,
         timeout: balancing.probe_timeout,
@@ -135,6 +134,15 @@ fn pool(balancing: &Balancing, role: Role, endpoints: Vec<PoolEndpoint>) -> Pool
         hold: balancing.hold,
     };
     PoolPlan { policy: balancing.policy.unwrap_or(policy), role, endpoints, probe }
+}
+
+/// For each of `clients` which of a number of equals it begins with, so that no two of these have more than one client
+/// of difference.
+pub(crate) fn spread(clients: &[&str], equals: usize) -> Vec<usize> {
+    let names: Vec<String> = (0..equals).map(|index| index.to_string()).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let orders = rendezvous::orders(clients, &names);
+    orders.iter().map(|order| order.first().copied().unwrap_or_default()).collect()
 }
 
 /// Gives every node its own order of the endpoints of `pool`, where the policy asks for one.

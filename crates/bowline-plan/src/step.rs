@@ -2,7 +2,7 @@
 
 use core::net::IpAddr;
 
-use crate::plan::{Listener, NodePlan, PoolPlan};
+use crate::plan::{HostsLine, Listener, NodePlan, PoolPlan, VirtualRouter};
 
 /// One idempotent change to a running node.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -37,6 +37,15 @@ pub enum Step {
         /// Its name.
         name: String,
     },
+    /// A virtual router that was not there, or is to be otherwise.
+    SetVirtualRouter(VirtualRouter),
+    /// A virtual router that this node takes no part in any more.
+    RemoveVirtualRouter {
+        /// Its name.
+        name: String,
+    },
+    /// What the hosts file has to say instead.
+    SetHosts(Vec<HostsLine>),
 }
 
 /// The steps from `old` to `new`, in the order to take them: what is added comes before what needs it, and all that is
@@ -61,6 +70,18 @@ pub fn diff(old: &NodePlan, new: &NodePlan) -> Vec<Step> {
             Some(_) => {}
         }
     }
+    // A virtual IP comes when its listener is there, and goes before its listener does.
+    for router in &new.virtual_routers {
+        if old.virtual_router(&router.name) != Some(router) {
+            steps.push(Step::SetVirtualRouter(router.clone()));
+        }
+    }
+    if old.hosts != new.hosts {
+        steps.push(Step::SetHosts(new.hosts.clone()));
+    }
+    for router in old.virtual_routers.iter().filter(|router| new.virtual_router(&router.name).is_none()) {
+        steps.push(Step::RemoveVirtualRouter { name: router.name.clone() });
+    }
     for listener in &old.listeners {
         if new.listener(listener.address, listener.port).is_none() {
             steps.push(Step::CloseListener { address: listener.address, port: listener.port });
@@ -78,6 +99,11 @@ impl NodePlan {
         self.listeners.iter().find(|listener| (listener.address, listener.port) == (address, port))
     }
 
+    /// The virtual router of this name.
+    pub fn virtual_router(&self, name: &str) -> Option<&VirtualRouter> {
+        self.virtual_routers.iter().find(|router| router.name == name)
+    }
+
     /// What this plan is after `step`; taking a step twice is the same as taking it once.
     pub fn apply(&mut self, step: &Step) {
         match step {
@@ -93,6 +119,13 @@ impl NodePlan {
             Step::RemovePool { name } => {
                 self.pools.remove(name);
             }
+            Step::SetVirtualRouter(router) => {
+                self.virtual_routers.retain(|other| other.name != router.name);
+                self.virtual_routers.push(router.clone());
+                self.virtual_routers.sort_by(|a, b| a.name.cmp(&b.name));
+            }
+            Step::RemoveVirtualRouter { name } => self.virtual_routers.retain(|other| other.name != *name),
+            Step::SetHosts(lines) => self.hosts.clone_from(lines),
         }
     }
 

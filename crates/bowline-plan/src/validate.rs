@@ -11,7 +11,7 @@ use core::num::NonZeroU16;
 use core::time::Duration;
 use std::collections::BTreeSet;
 
-use crate::cluster::{AdminListen, ApiServer, Cidr, Cluster, Etcd, Ingress, Kubernetes};
+use crate::cluster::{AdminListen, ApiServer, Cidr, Cluster, Etcd, Ingress, Kubernetes, Node, NodeRole};
 use crate::description::{self as raw, Description, DurationText};
 use crate::source::{Findings, Path, Source, excerpt};
 
@@ -59,6 +59,10 @@ pub(crate) fn validate(
         checker.extra_sans(&at.key("certificates").key("extraSANs"), spec.certificates.extra_sans);
     let balancing = checker.balancing(&at.key("balancing"), spec.balancing);
     let ingress = checker.ingress(&at.key("ingress"), spec.ingress);
+    if is_whole {
+        checker.require_members(&at.key("etcd"), &etcd, &nodes);
+        checker.require_workers(&at, &ingress, &nodes);
+    }
     let admin = checker.admin(&at.key("admin").key("listen"), spec.admin.listen);
     if !checker.findings.is_empty() {
         return None;
@@ -286,6 +290,27 @@ impl Checker<'_, '_> {
             ingress.push(Ingress { name, port, target_port });
         }
         ingress
+    }
+
+    /// A switch about etcd needs members that it is about.
+    fn require_members(&mut self, at: &Path, etcd: &Etcd, nodes: &[Node]) {
+        if nodes.iter().any(|node| node.roles.contains(&NodeRole::Etcd)) {
+            return;
+        }
+        for (field, is_on) in [("gateway", etcd.gateway), ("multiaccess", etcd.multiaccess)] {
+            if is_on {
+                let remedy = "give the members the role etcd, or remove the line";
+                self.problem(&at.key(field), "no node has the role etcd", remedy);
+            }
+        }
+    }
+
+    /// Ingress connects to the workers, so there have to be some.
+    fn require_workers(&mut self, spec: &Path, ingress: &[Ingress], nodes: &[Node]) {
+        if !ingress.is_empty() && !nodes.iter().any(|node| node.roles.contains(&NodeRole::Worker)) {
+            let remedy = "give the nodes that run pods the role worker, or remove it";
+            self.problem(&spec.key("ingress"), "no node has the role worker", remedy);
+        }
     }
 
     fn admin(&mut self, path: &Path, listen: Option<String>) -> AdminListen {

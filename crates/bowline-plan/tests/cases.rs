@@ -1,5 +1,5 @@
 //! Planner cases: each folder of `cases/` holds a `cluster.yaml` and what follows from it, which is `problems.txt` when
-//! it is not a valid description, and otherwise `plan.json` and `findings.txt`.
+//! it is not a valid description, and otherwise `plan.json`, `endpoints.txt` and `findings.txt`.
 //!
 //! `BLESS=1 cargo test -p bowline-plan --test cases` rewrites what follows; review it as a diff.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "a test reads and writes its cases")]
@@ -8,10 +8,10 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::{env, fs};
 
-use bowline_plan::{Cluster, lint, load, plan, spof, unserved};
+use bowline_plan::{Cluster, api_server_load, lint, load, plan, spof, unserved};
 
 /// What a case can lead to; a file that is not produced must not be there.
-const OUTPUTS: [&str; 3] = ["plan.json", "findings.txt", "problems.txt"];
+const OUTPUTS: [&str; 4] = ["plan.json", "endpoints.txt", "findings.txt", "problems.txt"];
 
 #[test]
 fn every_case_is_as_blessed() {
@@ -49,6 +49,7 @@ fn run(bytes: &[u8]) -> Vec<(&'static str, String)> {
     match load("cluster.yaml", bytes) {
         Ok(cluster) => vec![
             ("plan.json", serde_json::to_string_pretty(&plan(&cluster, 1)).unwrap() + "\n"),
+            ("endpoints.txt", endpoints(&cluster)),
             ("findings.txt", findings(&cluster)),
         ],
         Err(problems) => {
@@ -56,6 +57,21 @@ fn run(bytes: &[u8]) -> Vec<(&'static str, String)> {
             vec![("problems.txt", lines.concat())]
         }
     }
+}
+
+/// A line for each client, and one for each rule that lost.
+fn endpoints(cluster: &Cluster) -> String {
+    let mut text = String::new();
+    for client in bowline_plan::endpoints(cluster) {
+        let node = client.node.as_deref().unwrap_or("*");
+        writeln!(text, "{} {node}: {} by {}", client.class.as_str(), client.url, client.rule.as_str())
+            .unwrap();
+        for lost in client.lost {
+            let url = lost.url.as_deref().unwrap_or("-");
+            writeln!(text, "    not {url} by {}: {}", lost.rule.as_str(), lost.why).unwrap();
+        }
+    }
+    text
 }
 
 /// Findings, then the table of single failures, then what `run` refuses.
@@ -84,6 +100,14 @@ fn findings(cluster: &Cluster) -> String {
             row.failure,
             row.clients.join(", "),
             row.lost.as_str()
+        )
+        .unwrap();
+    }
+    for load in api_server_load(cluster, &plan) {
+        writeln!(
+            text,
+            "load: {} | {} probes/s | {} handshakes at failover | {} connections",
+            load.node, load.requests_per_second, load.handshakes_at_failover, load.standing_connections
         )
         .unwrap();
     }

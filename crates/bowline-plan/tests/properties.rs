@@ -19,7 +19,11 @@ const POLICIES: [&str; 6] =
 fn side() -> impl Strategy<Value = String> {
     let mode = select(vec!["node-local", "load-balancer", "direct", "external, address: 192.0.2.99"]);
     let port = select(vec![6443_u16, 7443, 443]);
-    (mode, port).prop_map(|(mode, port)| format!("{{mode: {mode}, port: {port}}}"))
+    (mode, port).prop_map(|(mode, port)| {
+        // Without a balancer of any kind, the API servers' port is the only one there is.
+        let port = if mode == "direct" { 6443 } else { port };
+        format!("{{mode: {mode}, port: {port}}}")
+    })
 }
 
 /// A description of 1 to 40 nodes. The first is a control plane and the second a balancer, so that every mode is possible.

@@ -1,6 +1,7 @@
 //! The command line: what can be asked for, and how it ends.
 
 mod check;
+mod endpoints;
 mod generate;
 mod plan;
 mod status;
@@ -35,6 +36,8 @@ enum Command {
     Check(check::CheckArgs),
     /// Print the plan, one node's, or what changes from another description
     Plan(plan::PlanArgs),
+    /// Print which URL each client is to use, the rule that chose it and the rules that lost
+    Endpoints(endpoints::EndpointsArgs),
     /// Print what the daemon on this machine is doing
     Status(status::StatusArgs),
     /// Show the whole thing on this machine: stand-in API servers fail in turn, and what a client sees of it
@@ -62,7 +65,7 @@ struct ConfigArg {
 /// What to print.
 #[derive(Debug, Args)]
 struct OutputArg {
-    /// What to print: text for people, json for programs
+    /// What to print: text for people, json and yaml for programs
     #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
     output: Format,
 }
@@ -108,6 +111,7 @@ fn dispatch(command: &Command) -> Result<(), Failure> {
         Command::Run(args) => run(args),
         Command::Check(args) => check::check(args),
         Command::Plan(args) => plan::plan(args),
+        Command::Endpoints(args) => endpoints::endpoints(args),
         Command::Status(args) => status::status(args),
         Command::Demo(args) => demo::run(args),
         Command::StandIn { options } => Ok(bowline_lab::standin::run(options.iter().cloned())?),

@@ -16,7 +16,7 @@ use bowline_lab::fleet::{Cut, Fault};
 use bowline_sys::netns::Namespace;
 
 use crate::failure::Failure;
-use crate::output::{Format, print, print_json};
+use crate::output::{Format, print_as};
 
 pub use document::{Demo, LongConnections, Observation};
 use interrupt::Interrupt;
@@ -29,7 +29,7 @@ pub struct Args {
     /// Only this fault, instead of all: killed, frozen, not-ready, unreachable, graceful-stop, all-down
     #[arg(long, value_name = "NAME")]
     fault: Option<Fault>,
-    /// What to print: text for people, json for programs
+    /// What to print: text for people, json and yaml for programs
     #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
     output: Format,
 }
@@ -42,11 +42,7 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<(), Failure> {
     let cut = move_out()?;
     let document = demonstrate(args, cut)?;
-    match args.output {
-        Format::Text => print(&document.text())?,
-        Format::Json => print_json(&document)?,
-    }
-    Ok(())
+    Ok(print_as(args.output, &document, || document.text())?)
 }
 
 /// Moves into a namespace of its own where that is allowed, and says what can be cut there.

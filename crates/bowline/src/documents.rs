@@ -1,6 +1,6 @@
 //! The documents that scripts read: every one names its `schema`; fields are added, never renamed.
 
-use bowline_plan::{Finding, Plan, Spof};
+use bowline_plan::{ApiServerLoad, Client, Finding, Plan, Spof};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -115,12 +115,31 @@ pub struct Check {
     pub findings: Vec<Finding>,
     /// Which single failures cut whom off.
     pub spof: Vec<Spof>,
+    /// What each API server will see.
+    pub load: Vec<ApiServerLoad>,
 }
 
 impl Check {
     /// The document of these findings.
-    pub const fn new(findings: Vec<Finding>, spof: Vec<Spof>) -> Self {
-        Self { schema: "bowline.dev/check/v1", findings, spof }
+    pub const fn new(findings: Vec<Finding>, spof: Vec<Spof>, load: Vec<ApiServerLoad>) -> Self {
+        Self { schema: "bowline.dev/check/v1", findings, spof, load }
+    }
+}
+
+/// Who uses which endpoint and why: `bowline endpoints --output json`.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Endpoints {
+    /// `bowline.dev/endpoints/v1`.
+    pub schema: &'static str,
+    /// Every client, with the rules that lost.
+    pub clients: Vec<Client>,
+}
+
+impl Endpoints {
+    /// The document of these clients.
+    pub const fn new(clients: Vec<Client>) -> Self {
+        Self { schema: "bowline.dev/endpoints/v1", clients }
     }
 }
 

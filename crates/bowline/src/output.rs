@@ -15,6 +15,8 @@ pub enum Format {
     Text,
     /// For programs: one document with a `schema` field.
     Json,
+    /// The same document, easier to read.
+    Yaml,
 }
 
 /// Writes `text` to standard output. A reader that closed its end (`| head`) has seen what it wanted: that is no error.
@@ -44,6 +46,30 @@ pub fn print_json(document: &impl Serialize) -> io::Result<()> {
     let mut text = serde_json::to_string_pretty(document).map_err(io::Error::other)?;
     text.push('\n');
     print(&text)
+}
+
+/// `document` as YAML.
+///
+/// # Errors
+///
+/// As [`print`].
+pub fn print_yaml(document: &impl Serialize) -> io::Result<()> {
+    let text =
+        bowline_plan::to_yaml(document).ok_or_else(|| io::Error::other("the document has no YAML form"))?;
+    print(&text)
+}
+
+/// `document` in the format asked for, where `text` is the one for people.
+///
+/// # Errors
+///
+/// As [`print`].
+pub fn print_as(format: Format, document: &impl Serialize, text: impl FnOnce() -> String) -> io::Result<()> {
+    match format {
+        Format::Text => print(&text()),
+        Format::Json => print_json(document),
+        Format::Yaml => print_yaml(document),
+    }
 }
 
 /// Rows under `header`, aligned, at most 80 columns wide; cells that do not fit are wrapped.

@@ -3,6 +3,7 @@
 use core::net::Ipv4Addr;
 use core::str::FromStr;
 
+use serde::Serialize;
 use serde_json::Value as Json;
 
 use crate::description::Description;
@@ -29,6 +30,17 @@ pub(super) fn write(description: &Description) -> Result<(String, Json), String>
         }
     }
     Ok((yaml, pruned(document)))
+}
+
+/// Any document as YAML, its fields in their order; `None` when it is not a mapping that JSON can hold.
+pub fn to_yaml(document: &impl Serialize) -> Option<String> {
+    let tree = parse_json(&serde_json::to_string(document).ok()?)?;
+    let Value::Mapping(entries) = &tree.value else { return None };
+    let mut yaml = String::new();
+    for entry in entries {
+        write_entry(&mut yaml, &entry.key, &entry.tree.value, 0);
+    }
+    Some(yaml)
 }
 
 /// Takes out what is null or empty.
@@ -73,6 +85,7 @@ fn write_entry(yaml: &mut String, key: &str, value: &Value, indent: usize) {
     yaml.push_str(&scalar_text(key));
     yaml.push(':');
     match value {
+        Value::Mapping(entries) if entries.is_empty() => yaml.push_str(" {}\n"),
         Value::Mapping(entries) => {
             for entry in entries {
                 new_line(yaml, indent + 2);

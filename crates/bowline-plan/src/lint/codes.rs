@@ -17,20 +17,33 @@ pub(super) struct Code {
 
 impl Code {
     /// In alphabetical order of their names.
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 26] = [
         Self::ADDRESS_IN_SERVICE_RANGE,
+        Self::ADVERTISED_NOT_SERVED,
+        Self::API_PORT_SHARED,
         Self::BALANCER_UNUSED,
         Self::CONTROL_PLANE_NOT_HA,
         Self::ETCD_COUNT_EVEN,
         Self::EXTERNAL_BALANCER_UNKNOWN,
+        Self::EXTERNAL_ON_NODES_ONLY,
         Self::HOLD_TOO_LONG,
+        Self::INGRESS_EXTRA_HOP,
+        Self::INGRESS_NOT_SERVED,
         Self::NO_CA,
         Self::NO_EFFECT_YET,
         Self::NOT_SERVED_YET,
+        Self::PLAINTEXT,
         Self::PORT_CLASH,
+        Self::PRIORITY_OUT_OF_BAND,
+        Self::PROBE_LOAD,
+        Self::SAN_MISSING,
         Self::SINGLE_API_SERVER,
         Self::SPOF,
+        Self::TIMER_BUDGET,
+        Self::VIRTUAL_IP_OUTSIDE_SUBNET,
+        Self::VIRTUAL_IP_UNTRACKED,
         Self::VIRTUAL_IP_UNUSED,
+        Self::VRID_COMMON,
     ];
 
     pub(super) const ADDRESS_IN_SERVICE_RANGE: Self = Self {
@@ -41,19 +54,40 @@ impl Code {
         remedy: "Choose another address, or another range in `spec.kubernetes.serviceCIDRs`.",
     };
 
+    pub(super) const ADVERTISED_NOT_SERVED: Self = Self {
+        name: "advertised-not-served",
+        severity: Error,
+        meaning: "Clients are told to connect to an address and port at which nothing answers.",
+        remedy: "Give the side the port that the API servers or the balancers have, let the API servers listen \
+                 on all addresses, or balance the virtual IP.",
+    };
+
+    pub(super) const API_PORT_SHARED: Self = Self {
+        name: "api-port-shared",
+        severity: Warning,
+        meaning: "A virtual IP is to be balanced at the port that the API servers of its holders have on all \
+                 addresses. The kernel has to tell the two apart (`sk_lookup`, Linux 5.9); where it cannot, \
+                 `bowline run` refuses to start.",
+        remedy: "Use another port for the side; or set `balance: false`, so that the holder's own API server \
+                 answers.",
+    };
+
     pub(super) const BALANCER_UNUSED: Self = Self {
         name: "balancer-unused",
         severity: Warning,
-        meaning: "Nodes have the role `load-balancer`, but neither side's access goes through them.",
+        meaning: "Nodes have the role `load-balancer`, but neither side's access goes through them, and \
+                 there is no ingress.",
         remedy: "Set `mode: load-balancer` for the side that should, or take the role away.",
     };
 
     pub(super) const CONTROL_PLANE_NOT_HA: Self = Self {
         name: "control-plane-not-ha",
         severity: Info,
-        meaning: "On a control-plane node the local port belongs to its own API server. The components there use that one \
-                 alone and wait for it when it is down; the other nodes do not.",
-        remedy: "Set `spec.access.internal.port` to a port other than `spec.apiServer.port`, and point the components at it.",
+        meaning: "The components on a control-plane node use their own API server alone and wait for it when it is down; the \
+                 other nodes do not. It is so wherever the node has no listener of its own: in node-local mode when its API \
+                 server has the port, and in the modes without local listeners.",
+        remedy: "Set `spec.access.internal.mode` to `node-local` with a port other than `spec.apiServer.port`, and point the \
+                components at it.",
     };
 
     pub(super) const ETCD_COUNT_EVEN: Self = Self {
@@ -71,11 +105,36 @@ impl Code {
         remedy: "Make sure that it is redundant and that its health check asks `/readyz` over TLS.",
     };
 
+    pub(super) const EXTERNAL_ON_NODES_ONLY: Self = Self {
+        name: "external-on-nodes-only",
+        severity: Info,
+        meaning: "Clients from outside are to use the nodes' loopback addresses, so there is no way in from \
+                 anywhere else.",
+        remedy: "Choose another mode for `spec.access.external`, unless everybody works on a node.",
+    };
+
     pub(super) const HOLD_TOO_LONG: Self = Self {
         name: "hold-too-long",
         severity: Warning,
         meaning: "Clients are held longer than they wait: Kubernetes' clients give up a TLS handshake after 10 s.",
         remedy: "Set `spec.balancing.hold` below 10s.",
+    };
+
+    pub(super) const INGRESS_EXTRA_HOP: Self = Self {
+        name: "ingress-extra-hop",
+        severity: Info,
+        meaning: "A connection for the workers goes to any of them, and from there over the network once more \
+                 when its pod is elsewhere.",
+        remedy: "Nothing; or run the ingress controller on every worker, with `externalTrafficPolicy: Local`.",
+    };
+
+    pub(super) const INGRESS_NOT_SERVED: Self = Self {
+        name: "ingress-not-served",
+        severity: Warning,
+        meaning: "Ports for the workers are described, but no node takes connections to them: there is neither a balancer \
+                 nor a virtual IP that is on balancers and workers alone. Or workers have no address to connect to.",
+        remedy: "Give nodes the role `load-balancer`, or describe a virtual IP on workers; and give every worker its \
+                `addresses`.",
     };
 
     pub(super) const NO_CA: Self = Self {
@@ -100,11 +159,43 @@ impl Code {
         remedy: "Choose another mode, or leave it out.",
     };
 
+    pub(super) const PLAINTEXT: Self = Self {
+        name: "plaintext",
+        severity: Warning,
+        meaning: "A secret goes over the network in clear text: the password of a virtual router of version 2 \
+                 (RFC 2338) is in every advert, for everybody on the link to read.",
+        remedy: "Use version 3, or take the password for what it is: a guard against mistakes.",
+    };
+
     pub(super) const PORT_CLASH: Self = Self {
         name: "port-clash",
         severity: Error,
         meaning: "A listener needs an address and port that something else on the node has.",
         remedy: "Use another port for one of the two, or bind the other to a single address.",
+    };
+
+    pub(super) const PRIORITY_OUT_OF_BAND: Self = Self {
+        name: "priority-out-of-band",
+        severity: Warning,
+        meaning: "A node's priority says whether it can serve: 129 to 254 if it can, 128 less if it cannot. Other \
+                 priorities cannot follow that, so a holder that reaches no API server may keep the address.",
+        remedy: "Leave `priorities` out: 254, 250, 246 and so on are planned. Keep them where keepalived takes \
+                 part.",
+    };
+
+    pub(super) const PROBE_LOAD: Self = Self {
+        name: "probe-load",
+        severity: Warning,
+        meaning: "The API servers would have much to do with answering probes alone.",
+        remedy: "Probe less often: raise `spec.balancing.probeInterval`, or leave it out.",
+    };
+
+    pub(super) const SAN_MISSING: Self = Self {
+        name: "san-missing",
+        severity: Error,
+        meaning: "Clients are told to use a name or address that the certificates do not hold, and would refuse \
+                 what answers there.",
+        remedy: "Add it to the certificates: `bowline plan` prints all that they have to name.",
     };
 
     pub(super) const SINGLE_API_SERVER: Self = Self {
@@ -121,11 +212,47 @@ impl Code {
         remedy: "See the message: it depends on the mode.",
     };
 
+    pub(super) const TIMER_BUDGET: Self = Self {
+        name: "timer-budget",
+        severity: Warning,
+        meaning: "By the configured timers a node can lose the API servers for longer than Kubernetes waits for \
+                 it: 40 s before version 1.32, 50 s since then, less the 10 s that the last heartbeat may be \
+                 old. Its pods would be moved away.",
+        remedy: "Shorten `spec.balancing.keepAlive` and `probeInterval`, or raise `--node-monitor-grace-period` \
+                 of the controller manager.",
+    };
+
+    pub(super) const VIRTUAL_IP_OUTSIDE_SUBNET: Self = Self {
+        name: "virtual-ip-outside-subnet",
+        severity: Warning,
+        meaning: "A virtual IP does not seem to be in the subnet of the nodes that may hold it, so nobody would \
+                 find it there. Prefix lengths are not described: the subnet is the smallest of at least /24 (or \
+                 /64) that holds the nodes' own addresses.",
+        remedy: "Use a free address of the nodes' subnet; where the subnet is larger, name the link as \
+                 `interface`.",
+    };
+
+    pub(super) const VIRTUAL_IP_UNTRACKED: Self = Self {
+        name: "virtual-ip-untracked",
+        severity: Warning,
+        meaning: "A virtual IP with `track: none` stays on a node that reaches no API server.",
+        remedy: "Leave `track` out, or set it to `api-server`.",
+    };
+
     pub(super) const VIRTUAL_IP_UNUSED: Self = Self {
         name: "virtual-ip-unused",
         severity: Warning,
-        meaning: "A virtual IP is described, but neither side's access uses it.",
+        meaning: "A virtual IP is described and would be kept somewhere, but no client is told to use it: neither side's access \
+                 goes through it, and it carries no ingress.",
         remedy: "Set `mode: virtual-ip` for a side, name it under `virtualIPs`, or remove it.",
+    };
+
+    pub(super) const VRID_COMMON: Self = Self {
+        name: "vrid-common",
+        severity: Info,
+        meaning: "The number of a virtual router is not given, or is one that examples have. Two virtual routers \
+                 with one number on one link take each other's adverts for their own.",
+        remedy: "Look for VRRP on the link, and give `vrid` a number that nobody has.",
     };
 }
 

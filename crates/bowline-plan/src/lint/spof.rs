@@ -1,25 +1,35 @@
 //! What each single failure costs whom, by the timers of the description.
+//!
+//! A failure is the worst of its kind: an API server or a balancer that dies, hangs, or whose machine or link is gone. The
+//! machine's own clients are not counted then, for they are gone with it.
 
 use core::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::cluster::{Access, Cluster, Mode, NodeRole};
-use crate::plan::Plan;
+use crate::cluster::{Access, Cluster, Mode, Node, NodeRole, Track, VirtualIp};
+use crate::plan::{API_SERVERS, BALANCERS, Plan, Probe};
 use crate::planner::is_served_by_own_api_server;
+
+mod table;
+
+use table::{FOR_GOOD, Loss, Losses, Table};
 
 /// What a single failure does to some classes of clients.
 #[derive(Clone, PartialEq, Debug, Serialize, JsonSchema)]
 pub struct Spof {
     /// What fails.
     pub failure: String,
-    /// Who notices: of `control-plane`, `node`, `pod`, `external`.
+    /// Who notices: of `control-plane`, `node`, `pod`, `external`, `etcd`.
     pub clients: Vec<&'static str>,
     /// How many of them lose access.
     pub lost: Lost,
     /// The longest that one of them is without access, by the configured timers; `None` is until the failure is repaired.
     pub seconds: Option<f64>,
+    /// Whether it is about somebody else's machines, which may be redundant for all that is known here.
+    #[serde(skip)]
+    pub(crate) is_unknown: bool,
 }
 
 /// How many clients of a class a failure touches.
@@ -30,6 +40,14 @@ pub enum Lost {
     All,
     /// Those that were using what failed.
     Some,
+}
+
+impl Spof {
+    /// Whether all clients of a class are cut off until the failure is repaired. Somebody else's balancer is not counted:
+    /// nothing is known of it.
+    pub fn is_single_point(&self) -> bool {
+        self.lost == Lost::All && self.seconds.is_none() && !self.is_unknown
+    }
 }
 
 impl Lost {
@@ -46,147 +64,253 @@ impl Lost {
 const INTERNAL: [&str; 2] = ["node", "pod"];
 const EXTERNAL: [&str; 1] = ["external"];
 const CONTROL_PLANE: &str = "control-plane";
+const ETCD: &str = "etcd";
 
 /// Etcd needs more than half of its members, so with this many it survives the loss of one.
 const ETCD_MEMBERS_TO_LOSE_ONE: usize = 3;
+/// A virtual IP leaves a holder that reaches no API server after two rounds of probes and this.
+const TAKEOVER_MARGIN: Duration = Duration::from_secs(1);
+/// Three missed adverts and less than one more of skew (RFC 9568 section 6.1).
+const ADVERTS_TO_TAKEOVER: u32 = 4;
 
-/// What each single failure costs: of an API server, a balancer, an etcd member, the holder of a virtual IP, and a balancer
-/// that is not ours. Failures that nobody notices are left out.
-pub fn spof(cluster: &Cluster, _plan: &Plan) -> Vec<Spof> {
-    let mut table = Vec::new();
-    api_servers(cluster, &mut table);
-    balancers(cluster, &mut table);
-    holders(cluster, &mut table);
-    external_balancers(cluster, &mut table);
-    etcd_members(cluster, &mut table);
-    table
+/// What each single failure costs: of an API server, a balancer, the holder of a virtual IP, a link between a balancer and
+/// the API servers, an etcd member, a node that is several of these, and a balancer that is not ours. Failures that nobody
+/// notices are left out.
+pub fn spof(cluster: &Cluster, plan: &Plan) -> Vec<Spof> {
+    let analysis = Analysis { cluster, plan };
+    let mut table = Table::default();
+    analysis.api_servers(&mut table);
+    analysis.balancers(&mut table);
+    analysis.holders(&mut table);
+    analysis.links(&mut table);
+    analysis.nodes(&mut table);
+    analysis.external_balancers(&mut table);
+    analysis.etcd_members(&mut table);
+    table.into_rows()
 }
 
-/// What a failure means for one class of clients.
-#[derive(Clone, Copy, PartialEq)]
-struct Loss {
-    lost: Lost,
-    lasts: Option<Duration>,
+struct Analysis<'a> {
+    cluster: &'a Cluster,
+    plan: &'a Plan,
 }
 
-const FOR_GOOD: Loss = Loss { lost: Lost::All, lasts: None };
+impl<'a> Analysis<'a> {
+    fn api_servers(&self, table: &mut Table) {
+        for node in self.cluster.with_role(NodeRole::ControlPlane) {
+            table.add(format!("API server of {}", node.name), self.api_server(node));
+        }
+    }
 
-/// Until connections to a peer that has fallen silent are ended. New connections wait `staggerMax` at most.
-fn established(cluster: &Cluster) -> Loss {
-    let keep_alive = cluster.balancing().keep_alive;
-    let lasts = keep_alive.idle.saturating_add(keep_alive.interval.saturating_mul(keep_alive.probes.get()));
-    Loss { lost: Lost::Some, lasts: Some(lasts) }
-}
+    fn balancers(&self, table: &mut Table) {
+        for node in self.cluster.with_role(NodeRole::LoadBalancer) {
+            table.add(format!("balancer {}", node.name), self.balancer(node));
+        }
+    }
 
-fn sides(cluster: &Cluster) -> [(&Access, &'static [&'static str]); 2] {
-    [(cluster.internal(), &INTERNAL), (cluster.external(), &EXTERNAL)]
-}
+    fn holders(&self, table: &mut Table) {
+        for (index, vip) in self.cluster.virtual_ips().iter().enumerate() {
+            table.add(format!("holder of virtual IP {}", vip.name), self.holder(index, vip));
+        }
+    }
 
-/// Adds a failure, one row for all classes with the same loss.
-fn add(table: &mut Vec<Spof>, failure: &str, losses: &[(&'static str, Loss)]) {
-    let first = table.len();
-    for (class, loss) in losses {
-        let seconds = loss.lasts.map(|lasts| lasts.as_secs_f64());
-        let mut rows = table.iter_mut().skip(first);
-        match rows.find(|row| row.lost == loss.lost && row.seconds == seconds) {
-            Some(row) => row.clients.push(class),
-            None => {
-                table.push(Spof {
-                    failure: failure.to_owned(),
-                    clients: vec![*class],
-                    lost: loss.lost,
-                    seconds,
-                });
+    /// A balancer that works and reaches no API server.
+    fn links(&self, table: &mut Table) {
+        for node in self.cluster.nodes().iter().filter(|node| !node.roles.contains(&NodeRole::ControlPlane)) {
+            let mut losses = Losses::default();
+            if node.roles.contains(&NodeRole::LoadBalancer) {
+                losses.extend(self.balancer_link(node));
+            }
+            for (index, vip) in self.held(node) {
+                losses.extend(self.holder_link(index, vip, node));
+            }
+            table.add(format!("link {} - API servers", node.name), losses);
+        }
+    }
+
+    /// Machines that are more than one of what is listed above.
+    fn nodes(&self, table: &mut Table) {
+        for node in self.cluster.nodes() {
+            let mut parts = Vec::new();
+            if node.roles.contains(&NodeRole::ControlPlane) {
+                parts.push(self.api_server(node));
+            }
+            if node.roles.contains(&NodeRole::LoadBalancer) {
+                parts.push(self.balancer(node));
+            }
+            parts.extend(self.held(node).map(|(index, vip)| self.holder(index, vip)));
+            parts.retain(|part| !part.is_empty());
+            if parts.len() > 1 {
+                let mut losses = Losses::default();
+                parts.into_iter().for_each(|part| losses.extend(part));
+                table.add(format!("node {}", node.name), losses);
             }
         }
     }
-}
 
-fn api_servers(cluster: &Cluster, table: &mut Vec<Spof>) {
-    let is_only = cluster.with_role(NodeRole::ControlPlane).count() == 1;
-    for (index, node) in cluster.with_role(NodeRole::ControlPlane).enumerate() {
-        let is_alone = is_served_by_own_api_server(cluster, node, cluster.internal().port);
-        let own = if is_only {
-            FOR_GOOD
-        } else if is_alone {
-            Loss { lost: Lost::Some, lasts: None }
-        } else {
-            established(cluster)
+    fn external_balancers(&self, table: &mut Table) {
+        for (access, classes) in self.sides() {
+            if let Mode::External(fronts) = &access.mode {
+                let hosts: Vec<String> = fronts.iter().map(|front| front.host.to_string()).collect();
+                let mut losses = Losses::default();
+                losses.add(classes, FOR_GOOD);
+                table.add_unknown(format!("external balancer {}", hosts.join(", ")), losses);
+            }
+        }
+    }
+
+    fn etcd_members(&self, table: &mut Table) {
+        let is_survived = self.cluster.with_role(NodeRole::Etcd).count() >= ETCD_MEMBERS_TO_LOSE_ONE;
+        for node in self.cluster.with_role(NodeRole::Etcd) {
+            let mut losses = Losses::default();
+            if !is_survived {
+                losses.add(&[CONTROL_PLANE], FOR_GOOD);
+                losses.add(&INTERNAL, FOR_GOOD);
+                losses.add(&EXTERNAL, FOR_GOOD);
+            } else if self.cluster.etcd().gateway {
+                losses.add(&[ETCD], self.established());
+            }
+            table.add(format!("etcd member {}", node.name), losses);
+        }
+    }
+
+    fn api_server(&self, node: &Node) -> Losses {
+        let cluster = self.cluster;
+        let is_only = cluster.with_role(NodeRole::ControlPlane).count() == 1;
+        let is_first =
+            cluster.with_role(NodeRole::ControlPlane).next().is_some_and(|first| first.name == node.name);
+        let is_alone = match cluster.internal().mode {
+            Mode::NodeLocal | Mode::LoadBalancer => {
+                is_served_by_own_api_server(cluster, node, cluster.internal().port)
+            }
+            Mode::VirtualIp(_) | Mode::External(_) | Mode::Direct => true,
         };
-        let mut losses = vec![(CONTROL_PLANE, own)];
-        for (access, classes) in sides(cluster) {
-            let loss = match access.mode {
-                Mode::NodeLocal | Mode::LoadBalancer if !is_only => Some(established(cluster)),
-                Mode::Direct if index > 0 => None,
-                // Balancers and virtual IPs of others hide it, or not.
-                Mode::External(_) | Mode::VirtualIp(_) if !is_only => None,
-                Mode::NodeLocal
-                | Mode::LoadBalancer
-                | Mode::Direct
-                | Mode::External(_)
-                | Mode::VirtualIp(_) => Some(FOR_GOOD),
-            };
-            losses.extend(loss.into_iter().flat_map(|loss| classes.iter().map(move |class| (*class, loss))));
+        let mut losses = Losses::default();
+        let own = if is_alone { Loss { lost: Lost::Some, lasts: None } } else { self.established() };
+        losses.add(&[CONTROL_PLANE], if is_only { FOR_GOOD } else { own });
+        for (access, classes) in self.sides() {
+            match &access.mode {
+                _ if is_only => losses.add(classes, FOR_GOOD),
+                Mode::NodeLocal | Mode::LoadBalancer => losses.add(classes, self.established()),
+                Mode::Direct if is_first => losses.add(classes, FOR_GOOD),
+                // Balancers of others hide it, or not.
+                Mode::Direct | Mode::External(_) => {}
+                Mode::VirtualIp(chosen) => {
+                    let vips = chosen.iter().filter_map(|index| cluster.virtual_ips().get(*index));
+                    let behind = vips.filter_map(|vip| self.behind(vip, node));
+                    behind.for_each(|loss| losses.add(classes, self.shared(chosen, loss)));
+                }
+            }
         }
-        add(table, &format!("API server of {}", node.name), &losses);
+        losses
     }
-}
 
-fn balancers(cluster: &Cluster, table: &mut Vec<Spof>) {
-    let is_only = cluster.with_role(NodeRole::LoadBalancer).count() == 1;
-    for (index, node) in cluster.with_role(NodeRole::LoadBalancer).enumerate() {
-        let mut losses = Vec::new();
-        for (access, classes) in sides(cluster) {
-            let by_first = classes == EXTERNAL && access.names.is_empty();
-            let loss = match access.mode {
-                Mode::LoadBalancer if is_only || (by_first && index == 0) => FOR_GOOD,
-                Mode::LoadBalancer if !by_first => established(cluster),
-                Mode::LoadBalancer
-                | Mode::NodeLocal
-                | Mode::Direct
-                | Mode::External(_)
-                | Mode::VirtualIp(_) => continue,
-            };
-            losses.extend(classes.iter().map(|class| (*class, loss)));
+    /// What the clients of a virtual IP notice of an API server.
+    fn behind(&self, vip: &VirtualIp, node: &Node) -> Option<Loss> {
+        if vip.balance {
+            return Some(self.established());
         }
-        add(table, &format!("balancer {}", node.name), &losses);
+        let is_holder = vip.on.contains(&node.name);
+        is_holder.then(|| if vip.on.len() == 1 { FOR_GOOD } else { self.leaves(vip, self.probe(node)) })
     }
-}
 
-fn holders(cluster: &Cluster, table: &mut Vec<Spof>) {
-    for (index, vip) in cluster.virtual_ips().iter().enumerate() {
+    fn balancer(&self, node: &Node) -> Losses {
+        let mut balancers = self.cluster.with_role(NodeRole::LoadBalancer);
+        let is_first = balancers.next().is_some_and(|first| first.name == node.name);
+        let is_only = is_first && balancers.next().is_none();
+        let mut losses = Losses::default();
+        for (access, classes) in self.sides() {
+            let by_first = classes == EXTERNAL.as_slice() && access.names.is_empty();
+            match access.mode {
+                Mode::LoadBalancer if is_only || (by_first && is_first) => losses.add(classes, FOR_GOOD),
+                Mode::LoadBalancer if by_first => {}
+                Mode::LoadBalancer => losses.add(classes, self.established()),
+                Mode::NodeLocal | Mode::Direct | Mode::External(_) | Mode::VirtualIp(_) => {}
+            }
+        }
+        losses
+    }
+
+    fn balancer_link(&self, node: &Node) -> Losses {
+        // Nodes probe through the balancer, and so find it out when their probes are due.
+        let nodes = self.plan.nodes.values().find_map(|plan| plan.pools.get(BALANCERS));
+        let found = nodes.map(|pool| found_silent(&pool.probe)).unwrap_or_default();
+        let lasts = |loss: Loss| Loss { lasts: loss.lasts.map(|lasts| lasts.max(found)), ..loss };
+        self.balancer(node).map(lasts)
+    }
+
+    fn holder(&self, index: usize, vip: &VirtualIp) -> Losses {
         let loss = match vip.on.as_slice() {
             [_] => FOR_GOOD,
-            // Three missed adverts and less than one more of skew (RFC 9568 section 6.1).
-            [..] => Loss { lost: Lost::All, lasts: Some(vip.interval.saturating_mul(4)) },
+            [..] => Loss { lost: Lost::All, lasts: Some(vip.interval.saturating_mul(ADVERTS_TO_TAKEOVER)) },
         };
-        let mut losses = Vec::new();
-        for (access, classes) in sides(cluster) {
-            if matches!(&access.mode, Mode::VirtualIp(chosen) if chosen.contains(&index)) {
-                losses.extend(classes.iter().map(|class| (*class, loss)));
+        self.of_virtual_ip(index, loss)
+    }
+
+    fn holder_link(&self, index: usize, vip: &VirtualIp, node: &Node) -> Losses {
+        if !vip.balance {
+            return Losses::default();
+        }
+        let loss = if vip.on.len() == 1 { FOR_GOOD } else { self.leaves(vip, self.probe(node)) };
+        self.of_virtual_ip(index, loss)
+    }
+
+    fn of_virtual_ip(&self, index: usize, loss: Loss) -> Losses {
+        let mut losses = Losses::default();
+        for (access, classes) in self.sides() {
+            if let Mode::VirtualIp(chosen) = &access.mode
+                && chosen.contains(&index)
+            {
+                losses.add(classes, self.shared(chosen, loss));
             }
         }
-        add(table, &format!("holder of virtual IP {}", vip.name), &losses);
+        losses
     }
-}
 
-fn external_balancers(cluster: &Cluster, table: &mut Vec<Spof>) {
-    for (access, classes) in sides(cluster) {
-        if let Mode::External(hosts) = &access.mode {
-            let hosts: Vec<String> = hosts.iter().map(ToString::to_string).collect();
-            let losses: Vec<_> = classes.iter().map(|class| (*class, FOR_GOOD)).collect();
-            add(table, &format!("external balancer {}", hosts.join(", ")), &losses);
+    /// Of several virtual IPs that do not move together, each has its own clients.
+    fn shared(&self, chosen: &[usize], loss: Loss) -> Loss {
+        let vips = || chosen.iter().filter_map(|index| self.cluster.virtual_ips().get(*index));
+        let group = vips().next().and_then(|vip| vip.group.as_ref());
+        let is_one = chosen.len() == 1 || (group.is_some() && vips().all(|vip| vip.group.as_ref() == group));
+        if is_one { loss } else { Loss { lost: Lost::Some, ..loss } }
+    }
+
+    /// Until a virtual IP has left a holder that reaches no API server.
+    fn leaves(&self, vip: &VirtualIp, probe_interval: Duration) -> Loss {
+        match vip.track {
+            Track::None => FOR_GOOD,
+            Track::ApiServer => {
+                let lasts = probe_interval.saturating_mul(2).saturating_add(TAKEOVER_MARGIN);
+                Loss { lost: Lost::All, lasts: Some(lasts) }
+            }
         }
     }
+
+    /// Between two looks of a holder at the API servers.
+    fn probe(&self, node: &Node) -> Duration {
+        let plan = self.plan.nodes.get(&node.name);
+        let pool = plan.and_then(|plan| plan.pools.get(API_SERVERS));
+        pool.map_or(Duration::from_secs(1), |pool| pool.probe.interval)
+    }
+
+    fn held(&self, node: &'a Node) -> impl Iterator<Item = (usize, &'a VirtualIp)> {
+        let vips = self.cluster.virtual_ips().iter().enumerate();
+        vips.filter(|(_, vip)| vip.on.contains(&node.name))
+    }
+
+    fn sides(&self) -> [(&'a Access, &'static [&'static str]); 2] {
+        [(self.cluster.internal(), &INTERNAL), (self.cluster.external(), &EXTERNAL)]
+    }
+
+    /// Until connections to a peer that has fallen silent are ended. New connections wait `staggerMax` at most.
+    fn established(&self) -> Loss {
+        let keep_alive = self.cluster.balancing().keep_alive;
+        let probes = keep_alive.interval.saturating_mul(keep_alive.probes.get());
+        Loss { lost: Lost::Some, lasts: Some(keep_alive.idle.saturating_add(probes)) }
+    }
 }
 
-fn etcd_members(cluster: &Cluster, table: &mut Vec<Spof>) {
-    if cluster.with_role(NodeRole::Etcd).count() >= ETCD_MEMBERS_TO_LOSE_ONE {
-        return;
-    }
-    for node in cluster.with_role(NodeRole::Etcd) {
-        let classes = [CONTROL_PLANE].into_iter().chain(INTERNAL).chain(EXTERNAL);
-        let losses: Vec<_> = classes.map(|class| (class, FOR_GOOD)).collect();
-        add(table, &format!("etcd member {}", node.name), &losses);
-    }
+/// Until probes have found an endpoint that takes connections and says nothing.
+fn found_silent(probe: &Probe) -> Duration {
+    let confirm = probe.fast_interval.saturating_mul(probe.fall.saturating_sub(1));
+    probe.interval.saturating_add(confirm).saturating_add(probe.timeout.saturating_mul(probe.fall))
 }

@@ -5,7 +5,7 @@ use core::str::FromStr;
 use std::collections::BTreeSet;
 
 use super::LOOPBACK;
-use crate::cluster::{Cluster, Host, Mode, Node, NodeRole};
+use crate::cluster::{Cluster, Host, Mode, Node, NodeRole, VirtualIp};
 use crate::plan::Sans;
 
 /// What a certificate holds, sorted as it is printed: names, then addresses.
@@ -39,9 +39,9 @@ fn api_server(cluster: &Cluster) -> Names {
             }
             Mode::VirtualIp(chosen) => {
                 let chosen = chosen.iter().filter_map(|index| cluster.virtual_ips().get(*index));
-                names.addresses.extend(chosen.flat_map(|vip| vip.addresses.iter().copied()));
+                names.addresses.extend(chosen.flat_map(VirtualIp::client_addresses));
             }
-            Mode::External(hosts) => hosts.iter().for_each(|host| names.add_host(host)),
+            Mode::External(fronts) => fronts.iter().for_each(|front| names.add_host(&front.host)),
             // The node itself, and the control planes: both are there already.
             Mode::NodeLocal | Mode::Direct => {}
         }

@@ -3,7 +3,7 @@
 use core::num::NonZeroU16;
 
 use super::{Checker, text};
-use crate::cluster::{Access, Mode, Node, NodeRole, VirtualIp};
+use crate::cluster::{Access, Front, Mode, Node, NodeRole, VirtualIp};
 use crate::description as raw;
 use crate::source::Path;
 
@@ -54,15 +54,24 @@ impl Checker<'_, '_> {
             self.problem(&at.key("names"), "too many names", format!("at most {NAMES_LIMIT} are possible"));
         }
         let mode = given.mode.unwrap_or(default);
+        let port = given.port.and_then(NonZeroU16::new).unwrap_or(api_server_port);
         if self.is_whole {
             self.refuse_foreign_fields(at, given, mode);
+            if mode == raw::Mode::Direct && port != api_server_port {
+                self.refuse_port_of_nobody(&at.key("port"), port, api_server_port);
+            }
         }
-        Access {
-            mode: self.mode(at, given, mode, surroundings),
-            mode_given: given.mode.is_some(),
-            port: given.port.and_then(NonZeroU16::new).unwrap_or(api_server_port),
-            names,
-        }
+        let mode = self.mode(at, given, mode, port, surroundings);
+        Access { mode, mode_given: given.mode.is_some(), port, names }
+    }
+
+    /// Without a balancer of any kind, clients find what the API server has opened.
+    fn refuse_port_of_nobody(&mut self, path: &Path, port: NonZeroU16, api_server_port: NonZeroU16) {
+        let message = format!(
+            "port {port}, but in mode direct clients connect to the API server, which has {api_server_port}"
+        );
+        let remedy = "remove the port; or, for a balancer with that port, say `mode: external` and give its `address:`";
+        self.problem(path, message, remedy);
     }
 
     /// Fields that only another mode looks at were meant for something.
@@ -85,6 +94,7 @@ impl Checker<'_, '_> {
         at: &Path,
         given: &raw::AccessSide,
         mode: raw::Mode,
+        port: NonZeroU16,
         surroundings: &Surroundings<'_>,
     ) -> Mode {
         match mode {
@@ -98,7 +108,7 @@ impl Checker<'_, '_> {
                 Mode::LoadBalancer
             }
             raw::Mode::VirtualIp => Mode::VirtualIp(self.chosen(at, given, surroundings.virtual_ips)),
-            raw::Mode::External => Mode::External(self.external_hosts(at, given)),
+            raw::Mode::External => Mode::External(self.fronts(at, given, port)),
         }
     }
 
@@ -137,17 +147,24 @@ impl Checker<'_, '_> {
         chosen
     }
 
-    fn external_hosts(&mut self, at: &Path, given: &raw::AccessSide) -> Vec<crate::cluster::Host> {
-        let mut hosts = Vec::new();
+    fn fronts(&mut self, at: &Path, given: &raw::AccessSide, port: NonZeroU16) -> Vec<Front> {
+        let mut fronts = Vec::new();
         if let Some(address) = &given.address {
-            let read = text::host(address);
-            hosts.extend(self.read(&at.key("address"), read));
+            let host = self.read(&at.key("address"), text::host(address));
+            fronts.extend(host.map(|host| Front { host, port }));
         }
-        hosts.extend(self.list(&at.key("addresses"), &given.addresses, text::host));
+        let read = |text: &str| text::front(text, port);
+        for front in self.list(&at.key("addresses"), &given.addresses, read) {
+            if fronts.contains(&front) {
+                self.given_twice(&at.key("addresses"), &front);
+            } else {
+                fronts.push(front);
+            }
+        }
         if self.is_whole && given.address.is_none() && given.addresses.is_empty() {
             let remedy = "give the `address:` of the balancer, and its `port:` when it is another than the API servers'";
             self.problem(&at.key("address"), "mode external, but no address", remedy);
         }
-        hosts
+        fronts
     }
 }

@@ -16,10 +16,12 @@ impl Checker<'_, '_> {
     pub(super) fn nodes(&mut self, at: &Path, given: Vec<raw::Node>) -> Vec<Node> {
         let mut names = BTreeMap::new();
         let mut addresses = BTreeMap::new();
+        let mut public = BTreeMap::new();
         let mut nodes = Vec::with_capacity(given.len());
         for (index, given) in given.into_iter().enumerate() {
             let at = at.index(index);
             let node = self.node(&at, &given);
+            self.refuse_same_public_address(&at, &node, index, &nodes, &mut public);
             if !node.name.is_empty() {
                 self.refuse_same_name(&at, &node, index, &mut names);
             }
@@ -114,6 +116,25 @@ impl Checker<'_, '_> {
             let line = self.line(&Path::root().key("spec").key("nodes").index(first));
             let message = format!("{address} is an address of node {other}{line} already");
             self.problem(&path, message, "give every node its own addresses");
+        }
+    }
+
+    fn refuse_same_public_address(
+        &mut self,
+        at: &Path,
+        node: &Node,
+        index: usize,
+        nodes: &[Node],
+        seen: &mut BTreeMap<IpAddr, usize>,
+    ) {
+        let Some(address) = node.public_address else { return };
+        let first = *seen.entry(address).or_insert(index);
+        if first != index {
+            let other = nodes.get(first).map(|node| node.name.as_str()).unwrap_or_default();
+            let line = self.line(&Path::root().key("spec").key("nodes").index(first));
+            let message = format!("{address} is the public address of node {other}{line} already");
+            let remedy = "give every node its own; for an address that leads to several, use mode external";
+            self.problem(&at.key("publicAddress"), message, remedy);
         }
     }
 

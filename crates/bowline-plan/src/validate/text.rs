@@ -2,11 +2,12 @@
 
 use core::fmt;
 use core::net::{IpAddr, SocketAddr};
+use core::num::NonZeroU16;
 use core::str::FromStr;
 use core::time::Duration;
 
 use super::Unreadable;
-use crate::cluster::{AdminListen, Cidr, Host, masked};
+use crate::cluster::{AdminListen, Cidr, Front, Host, masked};
 use crate::source::excerpt;
 
 /// RFC 1035 section 2.3.4, in its usual notation without the final dot.
@@ -123,6 +124,25 @@ pub(super) fn host(text: &str) -> Result<Host, Unreadable> {
         return unicast_address(text).map(Host::Address);
     }
     dns_name(text).map(Host::Name)
+}
+
+/// An address or a DNS name, perhaps with a port behind it; an IPv6 address with a port is in brackets.
+pub(super) fn front(text: &str, port: NonZeroU16) -> Result<Front, Unreadable> {
+    let has_port = |rest: &str| rest.strip_prefix(':').is_some_and(|port| !port.is_empty());
+    let split = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((inner, rest)) if has_port(rest) => Some((inner, rest.get(1..).unwrap_or_default())),
+        Some(_) => None,
+        // More than one colon is an IPv6 address and no port.
+        None => text.split_once(':').filter(|(_, rest)| !rest.contains(':')),
+    };
+    let Some((inner, given)) = split else { return host(text).map(|host| Front { host, port }) };
+    match given.parse::<NonZeroU16>() {
+        Ok(port) => host(inner).map(|host| Front { host, port }),
+        Err(_) => unreadable(
+            format!("{} has no port behind its colon", excerpt(text)),
+            "write one such as 192.0.2.10:443 or \"[fd00::10]:443\"",
+        ),
+    }
 }
 
 /// What a certificate may hold: an address, a DNS name, or one with `*` as its first part.

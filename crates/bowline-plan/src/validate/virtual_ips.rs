@@ -6,7 +6,7 @@ use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Checker, text};
-use crate::cluster::{Node, NodeRole, Peers, Track, VirtualIp, VrrpVersion, WhenAllBad};
+use crate::cluster::{Node, NodeRole, Peers, Track, VirtualIp, VrrpVersion, WhenAllBad, is_link_local};
 use crate::description::{self as raw, Placement};
 use crate::source::{Path, excerpt};
 
@@ -24,6 +24,8 @@ const PREEMPT_DELAY: (Duration, Duration) = (Duration::ZERO, Duration::from_secs
 /// The authentication data of version 2 (RFC 2338 section 5.3.10).
 const PASSWORD_LENGTH: usize = 8;
 const OWNER: u8 = 255;
+/// As many as there are priorities that say *able to serve*, from 129 to 254.
+const HOLDERS_LIMIT: usize = 126;
 
 impl Checker<'_, '_> {
     pub(super) fn virtual_ips(
@@ -45,6 +47,7 @@ impl Checker<'_, '_> {
             vips.push(vip);
         }
         self.refuse_node_addresses(at, &vips, nodes);
+        self.refuse_torn_groups(at, &vips);
         vips
     }
 
@@ -111,6 +114,10 @@ impl Checker<'_, '_> {
             let remedy = "describe one virtual IP for each family, with the same `group`";
             self.problem(&list_at, "addresses of both families in one virtual router", remedy);
         }
+        if !addresses.is_empty() && addresses.iter().all(|address| is_link_local(*address)) {
+            let message = "valid on one link alone, so nobody is told to connect to it";
+            self.problem(&at.key("address"), message, "give an address that others can reach too");
+        }
         if v6 != 0 && version == VrrpVersion::V2 {
             self.problem(&at.key("version"), "version 2 knows IPv4 alone", "use version 3");
         }
@@ -139,6 +146,10 @@ impl Checker<'_, '_> {
         };
         if self.is_whole && names.is_empty() {
             self.problem(at, "no node can hold the address", "name nodes, or a role that some have");
+        }
+        if names.len() > HOLDERS_LIMIT {
+            let message = format!("{} nodes may hold the address", names.len());
+            self.problem(at, message, format!("name at most {HOLDERS_LIMIT} of them"));
         }
         names
     }
@@ -230,6 +241,27 @@ impl Checker<'_, '_> {
                     message,
                     "give the virtual IP an address of its own",
                 );
+            }
+        }
+    }
+
+    /// Virtual IPs that move together can be on the same nodes, in the same order.
+    fn refuse_torn_groups(&mut self, at: &Path, vips: &[VirtualIp]) {
+        for (index, vip) in vips.iter().enumerate() {
+            let first = vips.iter().take(index).find(|other| vip.group.is_some() && other.group == vip.group);
+            let Some(first) = first else { continue };
+            for (field, differs) in [
+                ("on", first.on != vip.on),
+                ("priorities", first.priorities != vip.priorities),
+                ("track", first.track != vip.track),
+                ("preempt", first.preempt != vip.preempt),
+            ] {
+                if differs && self.is_whole {
+                    let message =
+                        format!("not that of virtual IP {}, which is in the same group", first.name);
+                    let remedy = "virtual IPs of one group move together: give all of them the same";
+                    self.problem(&at.index(index).key(field), message, remedy);
+                }
             }
         }
     }

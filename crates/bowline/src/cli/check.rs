@@ -3,8 +3,8 @@
 use super::{ConfigArg, OutputArg, load};
 use crate::documents::Check;
 use crate::failure::Failure;
-use crate::output::{Format, print, print_json, table};
-use bowline_plan::{Finding, Lost, Severity, Spof};
+use crate::output::{print_as, table};
+use bowline_plan::{ApiServerLoad, Finding, Lost, Severity, Spof};
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 
@@ -23,15 +23,19 @@ pub(super) fn check(args: &CheckArgs) -> Result<(), Failure> {
     let cluster = load(&args.config.config)?;
     let plan = bowline_plan::plan(&cluster, 1);
     let findings = bowline_plan::lint(&cluster, &plan);
-    let denied = findings.iter().any(|finding| {
-        finding.severity == Severity::Error || args.deny.iter().any(|code| code == finding.code)
-    });
-    let document = Check::new(findings, bowline_plan::spof(&cluster, &plan));
-    match args.output.output {
-        Format::Json => print_json(&document)?,
-        Format::Text => print(&text(&document, cluster.name(), cluster.nodes().len()))?,
-    }
-    if denied { Err(Failure::Denied) } else { Ok(()) }
+    let spof = bowline_plan::spof(&cluster, &plan);
+    let load = bowline_plan::api_server_load(&cluster, &plan);
+    let document = Check::new(findings, spof, load);
+    print_as(args.output.output, &document, || text(&document, cluster.name(), cluster.nodes().len()))?;
+    if is_denied(&document, &args.deny) { Err(Failure::Denied) } else { Ok(()) }
+}
+
+/// Errors fail a check, and findings that were named; with `spof` so does every single failure that cuts all clients of
+/// a class off.
+fn is_denied(document: &Check, denied: &[String]) -> bool {
+    let is_named = |code: &str| denied.iter().any(|denied| denied == code);
+    document.findings.iter().any(|finding| finding.severity == Severity::Error || is_named(finding.code))
+        || (is_named("spof") && document.spof.iter().any(Spof::is_single_point))
 }
 
 fn text(document: &Check, name: &str, nodes: usize) -> String {
@@ -45,6 +49,14 @@ fn text(document: &Check, name: &str, nodes: usize) -> String {
         }
         text.push_str("What a single failure costs:\n");
         text.push_str(&table(["FAILURE", "CLIENTS", "LOST", "FOR"], document.spof.iter().map(spof_row)));
+    }
+    if !document.load.is_empty() {
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        text.push_str("What each API server will see:\n");
+        let header = ["NODE", "PROBES/S", "CONNECTIONS", "HANDSHAKES WHEN ANOTHER DIES"];
+        text.push_str(&table(header, document.load.iter().map(load_row)));
     }
     if !text.is_empty() {
         text.push('\n');
@@ -82,6 +94,15 @@ fn spof_row(spof: &Spof) -> [String; 4] {
     };
     let seconds = spof.seconds.map_or_else(|| "until repaired".to_owned(), |seconds| format!("{seconds} s"));
     [spof.failure.clone(), spof.clients.join(", "), lost.to_owned(), seconds]
+}
+
+fn load_row(load: &ApiServerLoad) -> [String; 4] {
+    [
+        load.node.clone(),
+        load.requests_per_second.to_string(),
+        load.standing_connections.to_string(),
+        load.handshakes_at_failover.to_string(),
+    ]
 }
 
 fn count(findings: &[Finding]) -> String {

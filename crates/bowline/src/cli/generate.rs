@@ -1,7 +1,7 @@
 //! `bowline generate`: the files under docs/ that follow from the code.
 
 use crate::demo::Demo;
-use crate::documents::{Check, PlanDiff, PlanDocument, Status};
+use crate::documents::{Check, Endpoints, PlanDiff, PlanDocument, Status};
 use crate::failure::Failure;
 use crate::metrics;
 use anyhow::Context;
@@ -27,6 +27,7 @@ fn write(directory: &Path) -> anyhow::Result<()> {
     write_json(directory, "cluster.schema.json", &bowline_plan::json_schema())?;
     write_json(directory, "json/status.schema.json", &schema_for!(Status))?;
     write_json(directory, "json/check.schema.json", &schema_for!(Check))?;
+    write_json(directory, "json/endpoints.schema.json", &schema_for!(Endpoints))?;
     write_json(directory, "json/plan.schema.json", &schema_for!(PlanDocument))?;
     write_json(directory, "json/plan-diff.schema.json", &schema_for!(PlanDiff))?;
     write_json(directory, "json/demo.schema.json", &schema_for!(Demo))

@@ -3,8 +3,8 @@
 use super::{ConfigArg, OutputArg, load};
 use crate::documents::{PlanDiff, PlanDocument};
 use crate::failure::Failure;
-use crate::output::{Format, indented_table, print, print_json};
-use bowline_plan::{NodePlan, Plan, PoolPlan, Step, diff};
+use crate::output::{Format, indented_table, print_as};
+use bowline_plan::{HostsLine, NodePlan, Plan, PoolPlan, Step, VirtualRouter, diff};
 use clap::Args;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -56,10 +56,8 @@ fn retain(plan: &mut Plan, node: Option<&str>) {
 }
 
 fn print_plan(plan: Plan, format: Format) -> Result<(), Failure> {
-    match format {
-        Format::Json => Ok(print_json(&PlanDocument::new(plan))?),
-        Format::Text => Ok(print(&text(&plan))?),
-    }
+    let document = PlanDocument::new(plan);
+    Ok(print_as(format, &document, || text(&document.plan))?)
 }
 
 fn text(plan: &Plan) -> String {
@@ -80,10 +78,35 @@ fn text(plan: &Plan) -> String {
 }
 
 fn node_text(name: &str, node: &NodePlan) -> String {
-    if node.listeners.is_empty() {
+    if node.listeners.is_empty() && node.virtual_routers.is_empty() && node.hosts.is_empty() {
         return format!("{name}: no listener\n");
     }
     let mut text = format!("{name}:\n");
+    if !node.listeners.is_empty() {
+        text.push_str(&listeners_text(node));
+    }
+    if !node.virtual_routers.is_empty() {
+        let rows = node.virtual_routers.iter().map(|router| {
+            [
+                router.name.clone(),
+                addresses(&router.addresses, "\n"),
+                router.vrid.to_string(),
+                router.priority.to_string(),
+                router.rank.to_string(),
+                router.interface.clone().unwrap_or_else(|| "by subnet".to_owned()),
+            ]
+        });
+        let header = ["VIRTUAL IP", "ADDRESS", "VRID", "PRIORITY", "RANK", "INTERFACE"];
+        text.push_str(&indented_table(2, header, rows));
+    }
+    if !node.hosts.is_empty() {
+        let rows = node.hosts.iter().map(|line| [line.address.to_string(), line.names.join("\n")]);
+        text.push_str(&indented_table(2, ["HOSTS", "NAMES"], rows));
+    }
+    text
+}
+
+fn listeners_text(node: &NodePlan) -> String {
     let rows = node.listeners.iter().map(|listener| {
         let pool = node.pools.get(&listener.pool);
         [
@@ -93,8 +116,11 @@ fn node_text(name: &str, node: &NodePlan) -> String {
             pool.map(endpoints).unwrap_or_default(),
         ]
     });
-    text.push_str(&indented_table(2, ["LISTENER", "POOL", "POLICY", "ENDPOINTS, IN ORDER"], rows));
-    text
+    indented_table(2, ["LISTENER", "POOL", "POLICY", "ENDPOINTS, IN ORDER"], rows)
+}
+
+fn addresses(addresses: &[IpAddr], between: &str) -> String {
+    addresses.iter().map(IpAddr::to_string).collect::<Vec<_>>().join(between)
 }
 
 fn policy(pool: &PoolPlan) -> String {
@@ -121,23 +147,22 @@ fn print_diff(old: &Plan, new: &Plan, format: Format) -> Result<(), Failure> {
         })
         .filter(|(_, steps)| !steps.is_empty())
         .collect();
-    match format {
-        Format::Json => print_json(&PlanDiff::new(nodes))?,
-        Format::Text => {
-            let mut text = String::new();
-            for (name, steps) in &nodes {
-                text.push_str(&format!("{name}:\n"));
-                for step in steps {
-                    text.push_str(&format!("  {step}\n"));
-                }
-            }
-            if text.is_empty() {
-                text.push_str("nothing changes\n");
-            }
-            print(&text)?;
+    let document = PlanDiff::new(nodes);
+    Ok(print_as(format, &document, || diff_text(&document.nodes))?)
+}
+
+fn diff_text(nodes: &BTreeMap<String, Vec<String>>) -> String {
+    if nodes.is_empty() {
+        return "nothing changes\n".to_owned();
+    }
+    let mut text = String::new();
+    for (name, steps) in nodes {
+        text.push_str(&format!("{name}:\n"));
+        for step in steps {
+            text.push_str(&format!("  {step}\n"));
         }
     }
-    Ok(())
+    text
 }
 
 fn step_text(step: &Step) -> String {
@@ -156,9 +181,23 @@ fn step_text(step: &Step) -> String {
             format!("close listener {}", SocketAddr::new(*address, *port))
         }
         Step::RemovePool { name } => format!("remove pool {name}"),
+        Step::SetVirtualRouter(router) => format!("set virtual router {}", router_text(router)),
+        Step::RemoveVirtualRouter { name } => format!("remove virtual router {name}"),
+        Step::SetHosts(lines) => format!("say in the hosts file: {}", hosts_text(lines)),
     }
 }
 
 fn pool_text(pool: &PoolPlan) -> String {
     format!("{}, {}", policy(pool), endpoints(pool).replace('\n', ", "))
+}
+
+fn router_text(router: &VirtualRouter) -> String {
+    let VirtualRouter { name, vrid, priority, rank, .. } = router;
+    format!("{name}: {}, VRID {vrid}, priority {priority}, rank {rank}", addresses(&router.addresses, " "))
+}
+
+fn hosts_text(lines: &[HostsLine]) -> String {
+    let lines: Vec<String> =
+        lines.iter().map(|line| format!("{} {}", line.address, line.names.join(" "))).collect();
+    if lines.is_empty() { "nothing".to_owned() } else { lines.join(", ") }
 }

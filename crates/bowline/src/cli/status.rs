@@ -5,7 +5,7 @@ use crate::admin;
 use crate::client::{self, AskError};
 use crate::documents::Status;
 use crate::failure::Failure;
-use crate::output::{Format, print, print_json, table};
+use crate::output::{print_as, table};
 use bowline_plan::AdminListen;
 use clap::Args;
 use std::net::SocketAddr;
@@ -32,11 +32,7 @@ pub(super) fn status(args: &StatusArgs) -> Result<(), Failure> {
         let error = AskError::Answer { admin: admin.to_string(), message: error.to_string() };
         Failure::RunTime(vec![error.to_string()])
     })?;
-    match args.output.output {
-        Format::Json => print_json(&status)?,
-        Format::Text => print(&text(&status))?,
-    }
-    Ok(())
+    Ok(print_as(args.output.output, &status, || text(&status))?)
 }
 
 /// A description is read for the daemon's address alone, which can be given without one.

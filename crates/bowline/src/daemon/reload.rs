@@ -133,7 +133,10 @@ impl Daemon {
                 Step::ChangePool { .. }
                 | Step::RetargetListener(_)
                 | Step::CloseListener { .. }
-                | Step::RemovePool { .. } => {}
+                | Step::RemovePool { .. }
+                | Step::SetVirtualRouter(_)
+                | Step::RemoveVirtualRouter { .. }
+                | Step::SetHosts(_) => {}
             }
         }
         if self.admin.as_ref().map(Admin::listen) != Some(&part.admin) {
@@ -204,6 +207,8 @@ impl Daemon {
     async fn change(&mut self, step: &Step) {
         match step {
             Step::AddPool { .. } | Step::AddListener(_) => {}
+            // A description with virtual IPs is refused before it comes here, and the hosts file is not ours yet.
+            Step::SetVirtualRouter(_) | Step::RemoveVirtualRouter { .. } | Step::SetHosts(_) => {}
             Step::ChangePool { name, pool } => {
                 if let Some(handle) = self.pools.get(name) {
                     handle.reconcile(convert::pool_spec(pool)).await;

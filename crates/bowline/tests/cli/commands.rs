@@ -12,7 +12,7 @@ fn usage() {
     assert_shown!("usage-version", bench.run(&["--version"]));
     assert_shown!("usage-command", bench.run(&["chek"]));
     assert_shown!("usage-option", bench.run(&["check", "--confg", "cluster.yaml"]));
-    assert_shown!("usage-output", bench.run(&["check", "--output", "yaml"]));
+    assert_shown!("usage-output", bench.run(&["check", "--output", "xml"]));
     assert_shown!("usage-run", bench.run(&["run", "--help"]));
 }
 
@@ -63,6 +63,72 @@ fn plan() {
         bench.run(&["plan", "--config", "cluster.yaml", "--node", "worker1", "--output", "json"])
     );
     assert_shown!("plan-unknown-node", bench.run(&["plan", "--config", "cluster.yaml", "--node", "worker9"]));
+}
+
+#[test]
+fn endpoints() {
+    let bench = Bench::new(GOOD);
+    assert_shown!("endpoints-text", bench.run(&["endpoints", "--config", "cluster.yaml"]));
+    let one = ["endpoints", "--config", "cluster.yaml", "--node", "worker1"];
+    assert_shown!("endpoints-node-json", bench.run(&[&one[..], &["--output", "json"]].concat()));
+    assert_shown!(
+        "endpoints-unknown-node",
+        bench.run(&["endpoints", "--config", "cluster.yaml", "--node", "worker9"])
+    );
+}
+
+/// Virtual IPs before two balancers, a name, and an etcd gateway.
+const VIRTUAL: &str = "\
+apiVersion: bowline.dev/v1alpha1
+kind: Cluster
+spec:
+  etcd: {gateway: true}
+  access:
+    internal: {mode: virtual-ip, names: [api.internal]}
+    external: {mode: virtual-ip, port: 443}
+  virtualIPs:
+  - {name: api, address: 192.0.2.100, on: load-balancer, vrid: 7, group: api}
+  - {name: api6, address: \"2001:db8::100\", on: load-balancer, vrid: 7, group: api}
+  nodes:
+  - {name: cp1, roles: [control-plane, etcd], addresses: [192.0.2.11, \"2001:db8::11\"]}
+  - {name: lb1, roles: [load-balancer], addresses: [192.0.2.21, \"2001:db8::21\"]}
+  - {name: lb2, roles: [load-balancer], addresses: [192.0.2.22, \"2001:db8::22\"]}
+";
+
+#[test]
+fn virtual_ips_are_planned_in_every_format() {
+    let bench = Bench::new(VIRTUAL);
+    let plan = ["plan", "--config", "cluster.yaml"];
+    assert_shown!("plan-virtual-text", bench.run(&plan));
+    assert_shown!(
+        "plan-virtual-yaml",
+        bench.run(&[&plan[..], &["--node", "lb1", "--output", "yaml"]].concat())
+    );
+    assert_shown!("check-virtual-text", bench.run(&["check", "--config", "cluster.yaml"]));
+    assert_shown!(
+        "check-virtual-yaml",
+        bench.run(&["check", "--config", "cluster.yaml", "--output", "yaml"])
+    );
+    assert_shown!("endpoints-virtual-text", bench.run(&["endpoints", "--config", "cluster.yaml"]));
+    bench.write("before.yaml", VIRTUAL.replace("on: load-balancer", "on: [lb1]"));
+    assert_shown!("plan-virtual-diff", bench.run(&[&plan[..], &["--diff", "before.yaml"]].concat()));
+}
+
+#[test]
+fn what_is_advertised_and_not_served_fails_the_check() {
+    let bench = Bench::new(VIRTUAL.replace("on: load-balancer", "on: load-balancer, balance: false"));
+    assert_shown!("check-not-served", bench.run(&["check", "--config", "cluster.yaml"]));
+}
+
+#[test]
+fn a_single_point_of_failure_can_be_denied() {
+    let bench = Bench::new(VIRTUAL);
+    let shown = bench.run(&["check", "--config", "cluster.yaml", "--deny", "spof", "--output", "json"]);
+    assert!(shown.contains("\nexit 1\n") && shown.contains("\"API server of cp1\""), "{shown}");
+    let others = "cp2, roles: [control-plane, etcd], addresses: [192.0.2.12]}\n  - {name: cp3, roles: [control-plane, etcd], addresses: [192.0.2.13]}";
+    let redundant = VIRTUAL.replace("  - {name: lb1", &format!("  - {{name: {others}\n  - {{name: lb1"));
+    let shown = Bench::new(redundant).run(&["check", "--config", "cluster.yaml", "--deny", "spof"]);
+    assert!(shown.contains("\nexit 0\n"), "{shown}");
 }
 
 #[test]
