@@ -72,13 +72,9 @@ impl Lint<'_> {
             let is_own = |listener: &&Listener| listener.port == ingress.port.get();
             let has_other =
                 |node: &NodePlan| node.listeners.iter().filter(is_own).any(|listener| listener.pool != pool);
-            let others: Vec<&str> = plan
-                .nodes
-                .iter()
-                .filter(|(_, node)| has_other(node))
-                .map(|(name, _)| name.as_str())
-                .collect();
-            if !others.is_empty() && self.is_carrying(&others) {
+            let clashing = plan.nodes.iter().filter(|(name, node)| has_other(node) && self.is_carrying(name));
+            let others: Vec<&str> = clashing.map(|(name, _)| name.as_str()).collect();
+            if !others.is_empty() {
                 let message =
                     format!("port {} on {} is needed for something else", ingress.port, named(&others));
                 self.add(Code::PORT_CLASH, &at, message, "give the ingress another port");
@@ -87,13 +83,12 @@ impl Lint<'_> {
         }
     }
 
-    /// Whether one of these nodes takes connections for the workers.
-    fn is_carrying(&self, nodes: &[&str]) -> bool {
+    /// Whether the node takes connections for the workers.
+    fn is_carrying(&self, name: &str) -> bool {
         let cluster = self.cluster;
-        let is_one = |node: &&Node| nodes.contains(&node.name.as_str());
         let mut balancers = cluster.with_role(NodeRole::LoadBalancer);
-        let holds = |vip: &VirtualIp| vip.on.iter().any(|name| nodes.contains(&name.as_str()));
-        balancers.any(|node| is_one(&node))
+        let holds = |vip: &VirtualIp| vip.on.iter().any(|holder| holder == name);
+        balancers.any(|node| node.name == name)
             || cluster.virtual_ips().iter().any(|vip| holds(vip) && carries_ingress(cluster, vip))
     }
 

@@ -7,4 +7,5 @@ mod bad_input;
 mod commands;
 mod daemon;
 mod harness;
+mod planning;
 mod refusals;
