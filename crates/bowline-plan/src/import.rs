@@ -22,6 +22,7 @@ use crate::problem::Problem;
 mod cursor;
 mod files;
 pub mod juju;
+pub mod kubespray;
 mod report;
 mod write;
 
@@ -100,6 +101,10 @@ impl Draft {
 
     pub(crate) fn remark(&mut self, kind: RemarkKind, place: &Place, message: impl Into<String>) {
         self.remarks.push(place.remark(kind, message));
+    }
+
+    pub(crate) fn remarks(&mut self, remarks: Vec<Remark>) {
+        self.remarks.extend(remarks);
     }
 
     /// Something that stands in the way, and that loading would not find.

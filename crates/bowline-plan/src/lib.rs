@@ -28,6 +28,7 @@ mod cluster;
 mod description;
 mod endpoints;
 mod find;
+
 #[allow(dead_code, reason = "the importers themselves follow")]
 pub mod import;
 mod lint;
@@ -36,7 +37,7 @@ mod plan;
 mod planner;
 mod problem;
 mod schema;
-#[allow(dead_code, reason = "the importers follow")]
+
 mod source;
 mod step;
 mod validate;

@@ -16,7 +16,7 @@ mod yaml;
 
 pub(crate) use shape::Shape;
 use tree::Position;
-pub(crate) use tree::{Path, Source, Tree, Value};
+pub(crate) use tree::{Entry, Path, Source, Tree, Value};
 
 /// Problems reported at once. A file with more is not the description it was taken for.
 pub(crate) const PROBLEMS_LIMIT: usize = 100;

@@ -46,6 +46,11 @@ impl Files {
         self.files.get(path).map(Vec::as_slice)
     }
 
+    /// A file's path and content.
+    pub(crate) fn entry(&self, path: &str) -> Option<(&str, &[u8])> {
+        self.files.get_key_value(path).map(|(path, content)| (path.as_str(), content.as_slice()))
+    }
+
     /// All files, sorted by path.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.files.iter().map(|(path, content)| (path.as_str(), content.as_slice()))
