@@ -110,7 +110,7 @@ pub(crate) struct Node {
     pub(crate) public_address: Option<String>,
 }
 
-#[derive(Deserialize, Serialize, JsonSchema, Clone, Copy, Debug)]
+#[derive(Deserialize, Serialize, JsonSchema, Clone, Copy, PartialEq, Eq, Debug)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Role {
     /// Runs an API server.

@@ -21,12 +21,19 @@ use crate::problem::Problem;
 
 mod cursor;
 mod files;
+pub mod front;
+mod haproxy;
 pub mod juju;
+mod keepalived;
+pub mod kubeadm;
 pub mod kubespray;
+mod machines;
 mod report;
 mod write;
 
+pub use cursor::File;
 pub use files::{BYTES_LIMIT, FILES_LIMIT, Files, TooMuch};
+pub use machines::{Machine, MachineRole};
 pub(crate) use report::Place;
 pub use report::{Remark, RemarkKind};
 pub use write::to_yaml;

@@ -4,6 +4,9 @@ use super::Place;
 use crate::problem::Problem;
 use crate::source::{Path, Tree, Value, excerpt, read_foreign};
 
+/// A foreign file: its name for messages, and its content.
+pub type File<'a> = (&'a str, &'a [u8]);
+
 /// A value of a foreign file and the way to it.
 #[derive(Clone, Debug)]
 pub(super) struct Cursor<'t> {

@@ -17,12 +17,9 @@ pub use explain::{Choice, Explanation, explain};
 pub use model::{Era, Model};
 
 use super::cursor::{self, Cursor};
-use super::{ImportFailed, Imported, Place, Remark, RemarkKind};
+use super::{File, ImportFailed, Imported, Place, Remark, RemarkKind};
 use crate::problem::Problem;
 use crate::source::Tree;
-
-/// A foreign file: its name for messages, and its content.
-pub type File<'a> = (&'a str, &'a [u8]);
 
 /// A bundle with what follows from it.
 #[derive(Debug)]

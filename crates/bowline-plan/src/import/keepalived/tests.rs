@@ -1,0 +1,47 @@
+use super::*;
+
+#[test]
+fn seconds_with_fractions() {
+    for (text, expected) in [
+        ("1", Some(1_000)),
+        ("0.1", Some(100)),
+        ("0.05", Some(50)),
+        ("1.2345", Some(1_234)),
+        ("2.", Some(2_000)),
+        (".5", None),
+        ("-1", None),
+        ("1e3", None),
+        ("x", None),
+        ("", None),
+        ("99999999999", None),
+    ] {
+        assert_eq!(milliseconds(text), expected, "{text}");
+    }
+}
+
+#[test]
+fn blocks_in_every_layout() {
+    let shown = |text: &str| {
+        fn show(block: &Block) -> String {
+            let children: Vec<String> = block.children.iter().map(show).collect();
+            format!("{}({})", block.words.join(" "), children.join(","))
+        }
+        let blocks = blocks::parse("f", text).unwrap();
+        blocks.iter().map(show).collect::<Vec<_>>().join(",")
+    };
+    assert_eq!(shown("a b {\n c d\n e { f\n g }\n}\nh"), "a b(c d(),e(f(),g())),h()");
+    assert_eq!(shown("a\n{\n b\n}\n"), "a(b())");
+    assert_eq!(shown("a { b } c { }"), "a(b()),c()");
+    assert_eq!(shown("a \"b { c\" # d\n! e\n"), "a b { c()");
+    assert_eq!(shown("a ${B} c"), "a ${B} c()");
+    assert_eq!(shown(""), "");
+}
+
+#[test]
+fn blocks_that_do_not_match() {
+    let said = |text: &str| blocks::parse("f", text).unwrap_err().to_string();
+    assert_eq!(said("a {\n"), "f:1: the block `a` is not closed; add a closing brace; is the file complete?");
+    assert_eq!(said("}"), "f:1: a closing brace too many; remove it, or open its block");
+    assert_eq!(said("a\nb \"c"), "f:2: quotes that are not closed; close the quotes");
+    assert_eq!(said(&"a {\n".repeat(9)), "f:9: too many braces within braces; close some before");
+}
