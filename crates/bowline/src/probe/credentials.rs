@@ -95,6 +95,8 @@ fn rejection(error: &CertificateError) -> String {
         }
         CertificateError::UnknownIssuer => "certificate not signed by the CA in caFile".into(),
         CertificateError::BadSignature => "certificate signature does not match the CA in caFile".into(),
+        // The verifier's own words, such as CaUsedAsEndEntity, without the wrapping around them.
+        CertificateError::Other(error) => format!("certificate not accepted: {}", error.0),
         other => format!("certificate not accepted: {other}"),
     }
 }
