@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use bowline_plan::{lint, load, plan};
+use bowline_plan::{endpoints, lint, load, plan};
 
 /// Without optimisation 5,000 nodes take about a second, and with it 60 ms; something quadratic takes minutes.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -33,6 +33,8 @@ fn twenty_thousand_nodes_are_planned() {
     let cluster = load("cluster.yaml", description(20_000).as_bytes()).unwrap();
     let plan = plan(&cluster, 1);
     assert_eq!(plan.nodes.len(), 20_000);
+    // Control planes, everybody else, pods, outsiders, and the clients of etcd.
+    assert_eq!(endpoints(&cluster).len(), 20_000 + 2 + 5);
     assert!(lint(&cluster, &plan).iter().all(|finding| finding.code != "port-clash"));
     assert!(begun.elapsed() < PATIENCE, "{:?}", begun.elapsed());
 }

@@ -54,9 +54,11 @@ pub fn print_json(document: &impl Serialize) -> io::Result<()> {
 ///
 /// As [`print`].
 pub fn print_yaml(document: &impl Serialize) -> io::Result<()> {
-    let text =
-        bowline_plan::to_yaml(document).ok_or_else(|| io::Error::other("the document has no YAML form"))?;
-    print(&text)
+    match bowline_plan::to_yaml(document) {
+        Some(text) => print(&text),
+        // Too large to be laid out anew; JSON is YAML too.
+        None => print_json(document),
+    }
 }
 
 /// `document` in the format asked for, where `text` is the one for people.

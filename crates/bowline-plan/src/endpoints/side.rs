@@ -1,6 +1,5 @@
 //! What each mode of a side offers to its clients.
 
-use core::net::IpAddr;
 use core::num::NonZeroU16;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,6 +12,12 @@ pub(super) struct Side<'a> {
     cluster: &'a Cluster,
     access: &'a Access,
     is_internal: bool,
+    /// Every balancer's address on this side.
+    balancers: Vec<Front>,
+    /// The first control plane's, if it has one.
+    first_control_plane: Vec<Front>,
+    /// The virtual IPs to choose among, or all where the mode is another; each with those of its group.
+    virtual_ips: Vec<Vec<Front>>,
 }
 
 /// Which of several equal endpoints each node begins with.
@@ -36,11 +41,31 @@ type From<'a> = Option<(&'a Node, &'a Spread<'a>)>;
 
 impl<'a> Side<'a> {
     pub(super) fn internal(cluster: &'a Cluster) -> Self {
-        Self { cluster, access: cluster.internal(), is_internal: true }
+        Self::of(cluster, cluster.internal(), true)
     }
 
     pub(super) fn external(cluster: &'a Cluster) -> Self {
-        Self { cluster, access: cluster.external(), is_internal: false }
+        Self::of(cluster, cluster.external(), false)
+    }
+
+    fn of(cluster: &'a Cluster, access: &'a Access, is_internal: bool) -> Self {
+        let address = |node: &Node| if is_internal { node.access_address } else { node.outside_address() };
+        let front = |address, port| Front { host: Host::Address(address), port };
+        let balancers = cluster.with_role(NodeRole::LoadBalancer).filter_map(address);
+        let first = cluster.with_role(NodeRole::ControlPlane).find_map(address);
+        let all: Vec<usize> = (0..cluster.virtual_ips().len()).collect();
+        let chosen = match &access.mode {
+            Mode::VirtualIp(chosen) => chosen,
+            Mode::NodeLocal | Mode::LoadBalancer | Mode::External(_) | Mode::Direct => &all,
+        };
+        Self {
+            cluster,
+            access,
+            is_internal,
+            balancers: balancers.map(|address| front(address, access.port)).collect(),
+            first_control_plane: first.map(|ip| front(ip, cluster.api_server().port)).into_iter().collect(),
+            virtual_ips: groups(cluster, chosen, access.port),
+        }
     }
 
     pub(super) fn port(&self) -> NonZeroU16 {
@@ -61,7 +86,7 @@ impl<'a> Side<'a> {
         let mut candidates = Vec::new();
         self.node_local(from, &mut candidates);
         self.load_balancer(from, &mut candidates);
-        let vips = self.virtual_ips(from);
+        let vips = pick(&self.virtual_ips, from);
         let why = if vips.is_empty() { "no virtual IP is described".to_owned() } else { self.other_mode() };
         let is_vip = matches!(self.access.mode, Mode::VirtualIp(_));
         self.named(Rule::VirtualIpName, Rule::VirtualIp, vips, is_vip, why, &mut candidates);
@@ -69,7 +94,7 @@ impl<'a> Side<'a> {
         let is_external = matches!(self.access.mode, Mode::External(_));
         let why = self.other_mode();
         self.named(Rule::ExternalName, Rule::External, fronts, is_external, why, &mut candidates);
-        let first = self.first_control_plane();
+        let first = self.first_control_plane.clone();
         let is_direct = matches!(self.access.mode, Mode::Direct);
         let why = self.other_mode();
         self.named(Rule::DirectName, Rule::Direct, first, is_direct, why, &mut candidates);
@@ -89,12 +114,7 @@ impl<'a> Side<'a> {
 
     fn load_balancer(&self, from: From<'_>, candidates: &mut Vec<Candidate>) {
         let is_mode = matches!(self.access.mode, Mode::LoadBalancer);
-        let balancers: Vec<Front> = self
-            .cluster
-            .with_role(NodeRole::LoadBalancer)
-            .filter_map(|node| if self.is_internal { node.access_address } else { node.outside_address() })
-            .map(|address| self.front(address))
-            .collect();
+        let balancers = &self.balancers;
         let why = if balancers.is_empty() {
             "no node has the role load-balancer".to_owned()
         } else {
@@ -111,7 +131,7 @@ impl<'a> Side<'a> {
             return;
         }
         let rest = balancers.get(1..).unwrap_or_default().to_vec();
-        let first = balancers.into_iter().take(1).collect();
+        let first = balancers.iter().take(1).cloned().collect();
         let is_named = !self.access.names.is_empty();
         self.named(Rule::LoadBalancerName, Rule::LoadBalancer, first, is_mode, why, candidates);
         if is_mode && !rest.is_empty() {
@@ -173,24 +193,9 @@ impl<'a> Side<'a> {
         format!("access.{side}.mode is {}{by_default}", self.access.mode.as_str())
     }
 
-    fn front(&self, address: IpAddr) -> Front {
-        Front { host: Host::Address(address), port: self.port() }
-    }
-
-    /// Virtual IPs, best first for a client on a node, all of them for others.
-    fn virtual_ips(&self, from: From<'_>) -> Vec<Front> {
-        let choices = match &self.access.mode {
-            Mode::VirtualIp(_) => self.choices(),
-            Mode::NodeLocal | Mode::LoadBalancer | Mode::External(_) | Mode::Direct => {
-                self.groups(&(0..self.cluster.virtual_ips().len()).collect::<Vec<_>>())
-            }
-        };
-        pick(choices, from)
-    }
-
     fn fronts(&self, from: From<'_>) -> Vec<Front> {
         match &self.access.mode {
-            Mode::External(_) => pick(self.choices(), from),
+            Mode::External(_) => pick(&self.choices(), from),
             Mode::NodeLocal | Mode::LoadBalancer | Mode::VirtualIp(_) | Mode::Direct => Vec::new(),
         }
     }
@@ -198,45 +203,36 @@ impl<'a> Side<'a> {
     /// What a client can choose among, each as what is equal but for the address family.
     fn choices(&self) -> Vec<Vec<Front>> {
         match &self.access.mode {
-            Mode::VirtualIp(chosen) => self.groups(chosen),
+            Mode::VirtualIp(_) => self.virtual_ips.clone(),
             Mode::External(fronts) => fronts.iter().map(|front| vec![front.clone()]).collect(),
             Mode::NodeLocal | Mode::LoadBalancer | Mode::Direct => Vec::new(),
         }
     }
+}
 
-    /// Virtual IPs of one group move together, so they are one choice.
-    fn groups(&self, chosen: &[usize]) -> Vec<Vec<Front>> {
-        let vips: Vec<&VirtualIp> =
-            chosen.iter().filter_map(|index| self.cluster.virtual_ips().get(*index)).collect();
-        let fronts =
-            |vip: &&VirtualIp| vip.client_addresses().map(|address| self.front(address)).collect::<Vec<_>>();
-        let mut seen = BTreeSet::new();
-        let mut choices = Vec::new();
-        for vip in &vips {
-            match &vip.group {
-                None => choices.push(fronts(vip)),
-                Some(group) if seen.insert(group) => {
-                    let members = vips.iter().filter(|other| other.group.as_ref() == Some(group));
-                    choices.push(members.flat_map(fronts).collect());
-                }
-                Some(_) => {}
+/// Virtual IPs of one group move together, so they are one choice.
+fn groups(cluster: &Cluster, chosen: &[usize], port: NonZeroU16) -> Vec<Vec<Front>> {
+    let vips: Vec<&VirtualIp> = chosen.iter().filter_map(|index| cluster.virtual_ips().get(*index)).collect();
+    let front = |address| Front { host: Host::Address(address), port };
+    let fronts = |vip: &&VirtualIp| vip.client_addresses().map(front).collect::<Vec<_>>();
+    let mut seen = BTreeSet::new();
+    let mut choices = Vec::new();
+    for vip in &vips {
+        match &vip.group {
+            None => choices.push(fronts(vip)),
+            Some(group) if seen.insert(group) => {
+                let members = vips.iter().filter(|other| other.group.as_ref() == Some(group));
+                choices.push(members.flat_map(fronts).collect());
             }
+            Some(_) => {}
         }
-        choices
     }
-
-    fn first_control_plane(&self) -> Vec<Front> {
-        let address =
-            |node: &Node| if self.is_internal { node.access_address } else { node.outside_address() };
-        let first = self.cluster.with_role(NodeRole::ControlPlane).find_map(address);
-        let port = self.cluster.api_server().port;
-        first.into_iter().map(|address| Front { host: Host::Address(address), port }).collect()
-    }
+    choices
 }
 
 /// All choices, or the one a node begins with, in the node's family first.
-fn pick(choices: Vec<Vec<Front>>, from: From<'_>) -> Vec<Front> {
-    let Some((node, spread)) = from else { return choices.into_iter().flatten().collect() };
+fn pick(choices: &[Vec<Front>], from: From<'_>) -> Vec<Front> {
+    let Some((node, spread)) = from else { return choices.iter().flatten().cloned().collect() };
     let first = spread.0.get(node.name.as_str()).copied().unwrap_or(0);
     let mut fronts = choices.get(first).cloned().unwrap_or_default();
     let fits = |front: &Front| match &front.host {

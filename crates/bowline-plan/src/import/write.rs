@@ -32,7 +32,7 @@ pub(super) fn write(description: &Description) -> Result<(String, Json), String>
     Ok((yaml, pruned(document)))
 }
 
-/// Any document as YAML, its fields in their order; `None` when it is not a mapping that JSON can hold.
+/// Any document as YAML, its fields in their order; `None` when it is no mapping, or larger than a description may be.
 pub fn to_yaml(document: &impl Serialize) -> Option<String> {
     let tree = parse_json(&serde_json::to_string(document).ok()?)?;
     let Value::Mapping(entries) = &tree.value else { return None };
