@@ -4,6 +4,11 @@ use super::Place;
 use crate::problem::Problem;
 use crate::source::{Path, Tree, Value, excerpt, read_foreign};
 
+/// Documents in one file: a bundle with overlays has a few, all of kubeadm's kinds for 128 machines some more.
+const DOCUMENTS_LIMIT: usize = 512;
+/// Lines of a file that is no YAML. One for API servers has a hundred, a large site's with everything some thousands.
+const LINES_LIMIT: usize = 20_000;
+
 /// A foreign file: its name for messages, and its content.
 pub type File<'a> = (&'a str, &'a [u8]);
 
@@ -24,14 +29,37 @@ pub(super) struct Cursor<'t> {
 pub(super) fn documents(file: &str, bytes: &[u8]) -> Result<Vec<Tree>, Vec<Problem>> {
     let text = text(file, bytes).map_err(|problem| vec![problem])?;
     let foreign = read_foreign(file, text).map_err(|problem| vec![problem])?;
-    if foreign.faults.is_empty() { Ok(foreign.documents) } else { Err(foreign.faults) }
+    if !foreign.faults.is_empty() {
+        return Err(foreign.faults);
+    }
+    let there: Vec<Tree> =
+        foreign.documents.into_iter().filter(|document| document.value != Value::Null).collect();
+    if there.len() > DOCUMENTS_LIMIT {
+        let message = format!("{} documents in one file", there.len());
+        let remedy = format!("at most {DOCUMENTS_LIMIT} are read; is it the right file?");
+        return Err(vec![Place::new(file, None).problem(message, remedy)]);
+    }
+    Ok(there)
+}
+
+/// The lines of a file that is no YAML.
+///
+/// # Errors
+/// It is no text, or has too many.
+pub(super) fn lines<'a>(file: &str, bytes: &'a [u8]) -> Result<Vec<&'a str>, Problem> {
+    let lines: Vec<&str> = text(file, bytes)?.lines().collect();
+    if lines.len() <= LINES_LIMIT {
+        return Ok(lines);
+    }
+    let remedy = format!("at most {LINES_LIMIT} are read; is it the right file?");
+    Err(Place::new(file, None).problem(format!("{} lines", lines.len()), remedy))
 }
 
 /// A file as text.
 ///
 /// # Errors
 /// It is none.
-pub(super) fn text<'a>(file: &str, bytes: &'a [u8]) -> Result<&'a str, Problem> {
+fn text<'a>(file: &str, bytes: &'a [u8]) -> Result<&'a str, Problem> {
     match core::str::from_utf8(bytes) {
         Ok(text) => Ok(text.strip_prefix('\u{feff}').unwrap_or(text)),
         Err(error) => {

@@ -92,7 +92,7 @@ struct Section {
 
 /// Reads a file.
 pub(super) fn read(file: &str, bytes: &[u8], remarks: &mut Vec<Remark>) -> Result<Haproxy, Vec<Problem>> {
-    let text = super::cursor::text(file, bytes).map_err(|problem| vec![problem])?;
+    let lines = super::cursor::lines(file, bytes).map_err(|problem| vec![problem])?;
     let mut reader = Reader {
         remarks,
         problems: Vec::new(),
@@ -100,7 +100,7 @@ pub(super) fn read(file: &str, bytes: &[u8], remarks: &mut Vec<Remark>) -> Resul
         sections: Vec::new(),
         defaults: Settings::default(),
     };
-    for (index, line) in text.lines().enumerate() {
+    for (index, line) in lines.into_iter().enumerate() {
         let place = Place::new(file, u32::try_from(index.saturating_add(1)).ok());
         match words::split(line) {
             Ok(words) => reader.line(&words, &place),

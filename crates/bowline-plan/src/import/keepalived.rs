@@ -63,8 +63,8 @@ const IRRELEVANT: [&str; 14] = [
 
 /// Reads a file.
 pub(super) fn read(file: &str, bytes: &[u8], remarks: &mut Vec<Remark>) -> Result<Keepalived, Vec<Problem>> {
-    let text = super::cursor::text(file, bytes).map_err(|problem| vec![problem])?;
-    let root = blocks::parse(file, text).map_err(|problem| vec![problem])?;
+    let lines = super::cursor::lines(file, bytes).map_err(|problem| vec![problem])?;
+    let root = blocks::parse(file, &lines).map_err(|problem| vec![problem])?;
     let mut reader = Reader { remarks, problems: Vec::new(), version: 2 };
     let mut keepalived = Keepalived::default();
     for block in root.iter().filter(|block| block.is("global_defs")) {

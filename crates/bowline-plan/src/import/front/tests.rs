@@ -388,3 +388,12 @@ fn what_stands_in_the_way_of_keepalived() {
         ["a.conf: no vrrp_instance; give a keepalived.conf with virtual routers; is it the right file?"]
     );
 }
+
+#[test]
+fn a_file_that_is_no_such_file() {
+    let said = problems(haproxy(&"\n".repeat(20_001), &[]));
+    assert_eq!(said, ["haproxy.cfg: 20001 lines; at most 20000 are read; is it the right file?"]);
+    let haproxy = Some(("haproxy.cfg", b"listen a\n\xff".as_slice()));
+    let said = problems(import(Sources { haproxy, ..Sources::default() }));
+    assert_eq!(said, ["haproxy.cfg:2: not UTF-8 text; save it as UTF-8; is it the right file?"]);
+}

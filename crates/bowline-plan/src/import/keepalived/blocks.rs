@@ -34,10 +34,10 @@ impl Block {
 ///
 /// # Errors
 /// Braces or quotes that do not match.
-pub(super) fn parse(file: &str, text: &str) -> Result<Vec<Block>, Problem> {
+pub(super) fn parse(file: &str, lines: &[&str]) -> Result<Vec<Block>, Problem> {
     let mut open: Vec<Block> = Vec::new();
     let mut root: Vec<Block> = Vec::new();
-    for (index, line) in text.lines().enumerate() {
+    for (index, line) in lines.iter().enumerate() {
         let place = Place::new(file, u32::try_from(index.saturating_add(1)).ok());
         let mut words: Vec<String> = Vec::new();
         for token in tokens(line).map_err(|message| place.problem(message, "close the quotes"))? {

@@ -26,7 +26,7 @@ fn blocks_in_every_layout() {
             let children: Vec<String> = block.children.iter().map(show).collect();
             format!("{}({})", block.words.join(" "), children.join(","))
         }
-        let blocks = blocks::parse("f", text).unwrap();
+        let blocks = blocks::parse("f", &text.lines().collect::<Vec<_>>()).unwrap();
         blocks.iter().map(show).collect::<Vec<_>>().join(",")
     };
     assert_eq!(shown("a b {\n c d\n e { f\n g }\n}\nh"), "a b(c d(),e(f(),g())),h()");
@@ -39,7 +39,7 @@ fn blocks_in_every_layout() {
 
 #[test]
 fn blocks_that_do_not_match() {
-    let said = |text: &str| blocks::parse("f", text).unwrap_err().to_string();
+    let said = |text: &str| blocks::parse("f", &text.lines().collect::<Vec<_>>()).unwrap_err().to_string();
     assert_eq!(said("a {\n"), "f:1: the block `a` is not closed; add a closing brace; is the file complete?");
     assert_eq!(said("}"), "f:1: a closing brace too many; remove it, or open its block");
     assert_eq!(said("a\nb \"c"), "f:2: quotes that are not closed; close the quotes");
