@@ -72,6 +72,11 @@ impl<T> Slab<T> {
         Some(entry)
     }
 
+    /// How many entries there are.
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
     /// The keys of all entries, in the order of their slots.
     pub(crate) fn keys(&self) -> impl Iterator<Item = Key> {
         let places = self.slots.iter().enumerate().filter(|(_, place)| place.entry.is_some());
@@ -91,6 +96,7 @@ mod tests {
         let c = slab.insert('c');
         assert_eq!(c.slot(), a.slot(), "slots are used again");
         assert!(slab.get_mut(a).is_none() && slab.remove(a).is_none());
+        assert_eq!(slab.len(), 2);
         assert_eq!(slab.get_mut(c), Some(&mut 'c'));
         assert_eq!(slab.keys().collect::<Vec<_>>(), [c, b]);
     }

@@ -20,6 +20,8 @@ pub struct Stats {
     pub events_suppressed: u64,
     /// Established connections that lost a race and wait for the next client of their endpoint.
     pub parked: u64,
+    /// Clients that each worker has, by its number.
+    pub by_worker: Vec<u64>,
     /// Bytes kept for peers that do not take them.
     pub unsent: u64,
     /// Pipes that exist, each of two descriptors.
@@ -177,8 +179,9 @@ pub(crate) enum WorkerMoment {
     EventSuppressed,
     /// So many connections are parked now.
     Parking(usize),
-    /// Bytes that are kept, and pipes that exist now.
+    /// Clients, bytes that are kept for them, and pipes that exist now.
     Holding {
+        clients: usize,
         unsent: usize,
         pipes: usize,
     },
@@ -193,6 +196,7 @@ pub(crate) struct WorkerCounters {
     reports_dropped: Count,
     events_suppressed: Count,
     parked: Count,
+    clients: Count,
     unsent: Count,
     pipes: Count,
 }
@@ -208,7 +212,8 @@ impl WorkerCounters {
             WorkerMoment::ReportDropped => self.reports_dropped.add(1),
             WorkerMoment::EventSuppressed => self.events_suppressed.add(1),
             WorkerMoment::Parking(now) => self.parked.set(now as u64),
-            WorkerMoment::Holding { unsent, pipes } => {
+            WorkerMoment::Holding { clients, unsent, pipes } => {
+                self.clients.set(clients as u64);
                 self.unsent.set(unsent as u64);
                 self.pipes.set(pipes as u64);
             }
@@ -221,6 +226,7 @@ impl WorkerCounters {
         stats.reports_dropped += self.reports_dropped.get();
         stats.events_suppressed += self.events_suppressed.get();
         stats.parked += self.parked.get();
+        stats.by_worker.push(self.clients.get());
         stats.unsent += self.unsent.get();
         stats.pipes += self.pipes.get();
     }

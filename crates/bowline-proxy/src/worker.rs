@@ -150,8 +150,8 @@ impl Worker {
             if self.full_batches.is_multiple_of(FULL_BATCHES_MAX) {
                 self.fire_deadlines(judged);
             }
-            let (unsent, pipes) = (self.means.unsent(), self.means.pipes());
-            self.parts.counters.count(WorkerMoment::Holding { unsent, pipes });
+            let (clients, unsent, pipes) = (self.connections.len(), self.means.unsent(), self.means.pipes());
+            self.parts.counters.count(WorkerMoment::Holding { clients, unsent, pipes });
         }
         self.end_all();
     }

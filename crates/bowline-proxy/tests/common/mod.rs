@@ -66,6 +66,10 @@ impl Memory {
         }
     }
 
+    pub(crate) fn forget(&self) {
+        *self.reports.lock().unwrap() = Vec::new();
+    }
+
     pub(crate) fn count(&self, wanted: impl Fn(&Report) -> bool) -> usize {
         self.reports.lock().unwrap().iter().filter(|report| wanted(report)).count()
     }
