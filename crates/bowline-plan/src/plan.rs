@@ -186,6 +186,15 @@ pub struct Sans {
 }
 
 impl Policy {
+    /// Every policy there is.
+    const ALL: [Self; 5] =
+        [Self::LeastConnections, Self::RoundRobin, Self::RandomOfTwo, Self::Preferred, Self::Sticky];
+
+    /// The policy that a description calls so.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|policy| policy.as_str() == name)
+    }
+
     /// As written in a description.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -1,14 +1,17 @@
 //! `bowline plan`: what every node does, or what would change.
 
-use super::{ConfigArg, OutputArg, load};
+use super::{ConfigArg, OutputArg, load, status};
+use crate::admin;
 use crate::documents::{PlanDiff, PlanDocument};
 use crate::failure::Failure;
 use crate::output::{Format, indented_table, print_as};
-use bowline_plan::{HostsLine, NodePlan, Plan, PoolPlan, Step, VirtualRouter, diff};
+use bowline_plan::{AdminListen, Cluster, HostsLine, NodePlan, Plan, PoolPlan, Step, VirtualRouter, diff};
 use clap::Args;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+mod running;
 
 #[derive(Debug, Args)]
 pub(super) struct PlanArgs {
@@ -19,16 +22,27 @@ pub(super) struct PlanArgs {
     /// Only this node's part
     #[arg(long, value_name = "NAME")]
     node: Option<String>,
-    /// Print the steps from the description in FILE to this one instead
-    #[arg(long, value_name = "FILE")]
-    diff: Option<PathBuf>,
+    /// Print the steps from the description in FILE to this one instead; without FILE, from what the daemon on this
+    /// machine does
+    #[arg(long, value_name = "FILE", num_args = 0..=1)]
+    diff: Option<Option<PathBuf>>,
+    /// Where that daemon is asked, instead of the description's admin.listen
+    #[arg(long, value_name = "ADDR", value_parser = admin::parse_listen, requires = "diff")]
+    admin: Option<AdminListen>,
 }
 
 pub(super) fn plan(args: &PlanArgs) -> Result<(), Failure> {
-    let new = planned(&args.config.config, args.node.as_deref())?;
+    let file = &args.config.config;
+    let cluster = load(file)?;
+    let new = planned(&cluster, file, args.node.as_deref())?;
     match &args.diff {
         None => print_plan(new, args.output.output),
-        Some(file) => {
+        Some(None) => {
+            let admin = args.admin.as_ref().unwrap_or(cluster.admin());
+            let (old, new) = running::beside(&status::ask(admin)?, new);
+            print_diff(&old, &new, args.output.output)
+        }
+        Some(Some(file)) => {
             let mut old = bowline_plan::plan(&load(file)?, 1);
             // A node that is new in the other description starts from nothing.
             retain(&mut old, args.node.as_deref());
@@ -37,12 +51,11 @@ pub(super) fn plan(args: &PlanArgs) -> Result<(), Failure> {
     }
 }
 
-fn planned(file: &std::path::Path, node: Option<&str>) -> Result<Plan, Failure> {
-    let cluster = load(file)?;
-    let mut plan = bowline_plan::plan(&cluster, 1);
+fn planned(cluster: &Cluster, file: &Path, node: Option<&str>) -> Result<Plan, Failure> {
+    let mut plan = bowline_plan::plan(cluster, 1);
     if let Some(node) = node {
         let is_own = |_: IpAddr| false;
-        let found = bowline_plan::find_node(&cluster, Some(node), "", &is_own)
+        let found = bowline_plan::find_node(cluster, Some(node), "", &is_own)
             .map_err(|error| Failure::Input(vec![format!("{}: {error}", file.display())]))?;
         retain(&mut plan, Some(found));
     }

@@ -27,12 +27,17 @@ pub(super) fn status(args: &StatusArgs) -> Result<(), Failure> {
         Some(admin) => admin.clone(),
         None => load(&args.config.config).map_err(with_hint)?.admin().clone(),
     };
-    let body = client::get(&admin, "/status").map_err(|error| Failure::RunTime(vec![error.to_string()]))?;
-    let status: Status = serde_json::from_slice(&body).map_err(|error| {
+    let status = ask(&admin)?;
+    Ok(print_as(args.output.output, &status, || text(&status))?)
+}
+
+/// What the daemon says of itself.
+pub(super) fn ask(admin: &AdminListen) -> Result<Status, Failure> {
+    let body = client::get(admin, "/status").map_err(|error| Failure::RunTime(vec![error.to_string()]))?;
+    serde_json::from_slice(&body).map_err(|error| {
         let error = AskError::Answer { admin: admin.to_string(), message: error.to_string() };
         Failure::RunTime(vec![error.to_string()])
-    })?;
-    Ok(print_as(args.output.output, &status, || text(&status))?)
+    })
 }
 
 /// A description is read for the daemon's address alone, which can be given without one.

@@ -75,6 +75,26 @@ fn status_metrics_and_health_of_a_good_daemon() {
 }
 
 #[test]
+fn a_plan_is_compared_with_what_a_daemon_does() {
+    let servers = Servers::start();
+    let daemon = Running::start(servers.description());
+    daemon.wait_status("three ready endpoints", |status| grades(status) == ["ready"; 3]);
+    let diff = |file: &str| daemon.command(&["plan", "--config", file, "--diff"]);
+    assert_eq!(diff("cluster.yaml"), "nothing changes\n");
+    let path = daemon.bench.scratch.path().join("cluster.yaml");
+    let now = std::fs::read_to_string(path).expect("the description");
+    let fewer = now.lines().filter(|line| !line.contains("name: cp3")).collect::<Vec<_>>().join("\n");
+    daemon
+        .bench
+        .write("fewer.yaml", fewer.replace("mode: node-local", "mode: direct").replace("balancing", "#"));
+    assert_eq!(diff("fewer.yaml").lines().filter(|line| line.contains("close listener")).count(), 2);
+    daemon.bench.write("other.yaml", now.replace("balancing: {}", "balancing: {policy: sticky}"));
+    let changed = diff("other.yaml");
+    assert!(changed.starts_with("worker1:\n  change pool api-servers: sticky, cp1 127.0.3.1:"), "{changed}");
+    assert_eq!(changed.lines().count(), 2);
+}
+
+#[test]
 fn a_daemon_whose_endpoints_are_all_down_says_so() {
     let servers = Servers::start();
     for server in &servers.servers {
