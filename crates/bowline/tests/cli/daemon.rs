@@ -84,10 +84,12 @@ fn a_plan_is_compared_with_what_a_daemon_does() {
     let path = daemon.bench.scratch.path().join("cluster.yaml");
     let now = std::fs::read_to_string(path).expect("the description");
     let fewer = now.lines().filter(|line| !line.contains("name: cp3")).collect::<Vec<_>>().join("\n");
-    daemon
-        .bench
-        .write("fewer.yaml", fewer.replace("mode: node-local", "mode: direct").replace("balancing", "#"));
-    assert_eq!(diff("fewer.yaml").lines().filter(|line| line.contains("close listener")).count(), 2);
+    daemon.bench.write("fewer.yaml", &fewer);
+    assert!(diff("fewer.yaml").starts_with("worker1:\n  change pool api-servers: preferred, cp"));
+    daemon.bench.write("none.yaml", now.replace("mode: node-local", "mode: external, address: 192.0.2.9"));
+    let none = diff("none.yaml");
+    assert!(none.contains("  close listener 127.0.0.1:"), "{none}");
+    assert!(none.ends_with("  remove pool api-servers\n"), "{none}");
     daemon.bench.write("other.yaml", now.replace("balancing: {}", "balancing: {policy: sticky}"));
     let changed = diff("other.yaml");
     assert!(changed.starts_with("worker1:\n  change pool api-servers: sticky, cp1 127.0.3.1:"), "{changed}");
