@@ -40,7 +40,7 @@ const PIPES_SHARE: u64 = 16;
 /// A connection has two sockets; while it is dialled it can have more for moments, which parking and the reserve cover.
 const DESCRIPTORS_PER_CONNECTION: u64 = 2;
 
-/// The thread that pings the workers.
+/// The thread that watches the workers.
 const WATCH: &str = "proxy-watch";
 
 /// How long [`Proxy::close`] waits for workers to close their sockets. They need microseconds; one that is stuck for so long
@@ -120,7 +120,7 @@ pub struct Proxy {
     watch: Option<Watch>,
 }
 
-/// The thread that pings the workers; it ends when `ended` is dropped.
+/// The thread that watches the workers; it ends when `ended` is dropped.
 #[derive(Debug)]
 struct Watch {
     ended: mpsc::Sender<()>,

@@ -1,9 +1,12 @@
-//! Whether the workers answer: each one is pinged through its own epoll instance, by a thread that does nothing else.
+//! Whether the workers live: a thread that does nothing else looks at each of them, and pings it through its own epoll instance.
 //!
 //! ```text
-//!   watch:   ask ─▶ wake ............ answered? ─▶ ask again
-//!   worker:          epoll ─▶ answer          └─ no, and asked two rounds ago ─▶ stuck, until it answers
+//!   worker:  rests in the kernel ─▶ works since T ─▶ rests ...      a turn that lasts too long: stuck
+//!   watch:   wakes it now and then ─▶ answered? ─▶ wakes it again   rests, and does not wake up: stuck too
 //! ```
+//!
+//! Looking costs two reads of memory, so it is done often; a ping wakes a thread, so it is rare: code that hangs is seen by the
+//! turn that lasts, and only a worker that the kernel does not let run needs a ping to be told from one that has nothing to do.
 
 use crate::mailbox::Mailbox;
 use crate::report::{Event, Report, Sink};
@@ -14,40 +17,55 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-/// Between two pings of a worker that answers: eleven wake-ups a second, each of some microseconds.
-pub const PING_EVERY: Duration = Duration::from_millis(90);
+/// Between two looks at the workers.
+pub const LOOK_EVERY: Duration = Duration::from_millis(90);
 
-/// A ping that is unanswered for so long says that the worker is stuck. With the time until it is asked it makes 270 ms from the
-/// moment it stopped.
+/// Between two pings of a worker that answers.
+pub const PING_EVERY: Duration = Duration::from_secs(1);
+
+/// A turn, or an unanswered ping, of this age says that the worker is stuck. With the time until it is looked at it makes 270 ms
+/// from the moment it stopped.
 pub const STUCK_AFTER: Duration = Duration::from_millis(180);
 
 /// What a worker and the thread that watches it share.
 #[derive(Debug)]
 pub(crate) struct Pulse {
+    /// When the worker's present turn began, in nanoseconds on the monotonic clock; [`RESTING`] while it waits in the kernel.
+    turn: AtomicU64,
     /// The last ping, and the last one that was answered, by number.
     asked: AtomicU64,
     answered: AtomicU64,
-    /// When that was, on the monotonic clock.
-    answered_at: AtomicU64,
     stuck: AtomicBool,
     times_stuck: AtomicU64,
 }
+
+/// No turn began then: the clock takes 584 years to come there.
+const RESTING: u64 = u64::MAX;
 
 impl Pulse {
     /// Of a worker that starts now.
     pub(crate) fn new() -> Self {
         Self {
+            turn: AtomicU64::new(clock::monotonic_nanos()),
             asked: AtomicU64::new(0),
             answered: AtomicU64::new(0),
-            answered_at: AtomicU64::new(clock::monotonic_nanos()),
             stuck: AtomicBool::new(false),
             times_stuck: AtomicU64::new(0),
         }
     }
 
+    /// The worker goes to wait in the kernel.
+    pub(crate) fn rest(&self) {
+        self.turn.store(RESTING, Ordering::Release);
+    }
+
+    /// The worker has come back from there; one that ends never rests again.
+    pub(crate) fn work(&self, now: Instant) {
+        self.turn.store(now.as_nanos(), Ordering::Release);
+    }
+
     /// Called by the worker after it has taken note of a wake-up: a ping that comes later brings another one.
-    pub(crate) fn answer(&self, now: Instant) {
-        self.answered_at.store(now.as_nanos(), Ordering::Relaxed);
+    pub(crate) fn answer(&self) {
         self.answered.store(self.asked.load(Ordering::Acquire), Ordering::Release);
     }
 
@@ -59,26 +77,33 @@ impl Pulse {
         self.answered.load(Ordering::Acquire) == self.asked.load(Ordering::Relaxed)
     }
 
+    /// Since when the present turn lasts; none while the worker rests.
+    fn works_since(&self) -> Option<Instant> {
+        let turn = self.turn.load(Ordering::Acquire);
+        (turn != RESTING).then_some(Instant::from_nanos(turn))
+    }
+
     /// Whether it is stuck, and how often it was.
     pub(crate) fn is_stuck(&self) -> (bool, u64) {
         (self.stuck.load(Ordering::Relaxed), self.times_stuck.load(Ordering::Relaxed))
     }
 }
 
-/// Shows whether a proxy's workers answer; costs a few reads of memory, and outlives the proxy.
+/// Shows whether a proxy's workers live; costs a few reads of memory, and outlives the proxy.
 #[derive(Clone, Debug)]
 pub struct Liveness(pub(crate) Vec<Arc<Pulse>>);
 
 impl Liveness {
-    /// How long ago the one that has been silent the longest has answered: about [`PING_EVERY`] at most while all is well, and
-    /// more when the pings have stopped for whatever reason.
-    pub fn oldest_answer(&self) -> Duration {
+    /// How long the longest turn of all workers lasts by now: microseconds while all is well, ever more when one hangs or has
+    /// ended. A worker that the kernel does not let run is found by ping alone, see [`Liveness::stuck`].
+    pub fn longest_turn(&self) -> Duration {
         let now = Instant::from_nanos(clock::monotonic_nanos());
-        let ages = self
-            .0
+        self.0
             .iter()
-            .map(|pulse| now.since(Instant::from_nanos(pulse.answered_at.load(Ordering::Relaxed))));
-        ages.max().unwrap_or_default()
+            .filter_map(|pulse| pulse.works_since())
+            .map(|since| now.since(since))
+            .max()
+            .unwrap_or_default()
     }
 
     /// The numbers of the workers that are stuck, in ascending order.
@@ -93,11 +118,14 @@ pub(crate) struct Watched {
     pub(crate) pulse: Arc<Pulse>,
     pub(crate) mailbox: Arc<Mailbox>,
     asked_at: Instant,
+    /// Since when it was silent when it was last found stuck.
+    stuck_since: Instant,
 }
 
 impl Watched {
     pub(crate) fn new(pulse: Arc<Pulse>, mailbox: Arc<Mailbox>) -> Self {
-        Self { pulse, mailbox, asked_at: Instant::from_nanos(clock::monotonic_nanos()) }
+        let now = Instant::from_nanos(clock::monotonic_nanos());
+        Self { pulse, mailbox, asked_at: now, stuck_since: now }
     }
 
     fn ask(&mut self, now: Instant) {
@@ -106,35 +134,37 @@ impl Watched {
         self.mailbox.waker().wake();
     }
 
-    /// Asks again, or judges; what is to be told.
+    /// Judges, and asks again when it is time; what is to be told.
     fn look(&mut self, worker: usize, now: Instant, late: bool) -> Option<Event> {
-        let silent = now.since(self.asked_at);
         let (was_stuck, _) = self.pulse.is_stuck();
-        if self.pulse.has_answered() {
-            self.pulse.stuck.store(false, Ordering::Relaxed);
-            self.ask(now);
-            return was_stuck.then_some(Event::WorkerBack { worker, silent });
-        }
+        let unanswered = (!self.pulse.has_answered()).then_some(self.asked_at);
+        let silent_since = self.pulse.works_since().into_iter().chain(unanswered).min();
+        let silent = silent_since.map_or(Duration::ZERO, |since| now.since(since));
         if late && !was_stuck {
             // This thread was held up, and so may have been the worker's.
             self.asked_at = now;
-            return None;
+        } else if silent >= STUCK_AFTER && !was_stuck {
+            self.pulse.stuck.store(true, Ordering::Relaxed);
+            self.pulse.times_stuck.fetch_add(1, Ordering::Relaxed);
+            self.stuck_since = silent_since.unwrap_or(now);
+            return Some(Event::WorkerStuck { worker, silent });
+        } else if silent < STUCK_AFTER && was_stuck {
+            self.pulse.stuck.store(false, Ordering::Relaxed);
+            return Some(Event::WorkerBack { worker, silent: now.since(self.stuck_since) });
         }
-        if was_stuck || silent < STUCK_AFTER {
-            return None;
+        if unanswered.is_none() && now.since(self.asked_at) >= PING_EVERY {
+            self.ask(now);
         }
-        self.pulse.stuck.store(true, Ordering::Relaxed);
-        self.pulse.times_stuck.fetch_add(1, Ordering::Relaxed);
-        Some(Event::WorkerStuck { worker, silent })
+        None
     }
 }
 
 /// Watches until the other end of `ended` is dropped.
 pub(crate) fn watch(mut workers: Vec<Watched>, sink: &dyn Sink, ended: &Receiver<()>) {
     let mut last = Instant::from_nanos(clock::monotonic_nanos());
-    while ended.recv_timeout(PING_EVERY) == Err(RecvTimeoutError::Timeout) {
+    while ended.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Timeout) {
         let now = Instant::from_nanos(clock::monotonic_nanos());
-        let late = now.since(last) > PING_EVERY * 2;
+        let late = now.since(last) > LOOK_EVERY * 2;
         last = now;
         for (number, worker) in workers.iter_mut().enumerate() {
             if let Some(event) = worker.look(number, now, late) {
@@ -149,25 +179,51 @@ pub(crate) fn watch(mut workers: Vec<Watched>, sink: &dyn Sink, ended: &Receiver
 mod tests {
     use super::*;
 
-    #[test]
-    fn silence_is_judged_once_and_not_by_a_judge_who_slept() {
-        let pulse = Arc::new(Pulse::new());
-        let mut watched = Watched::new(Arc::clone(&pulse), Arc::new(Mailbox::new().unwrap()));
-        let at = |millis| Instant::from_millis(millis);
+    fn at(millis: u64) -> Instant {
+        Instant::from_millis(millis)
+    }
+
+    fn watched(pulse: &Arc<Pulse>) -> Watched {
+        let mut watched = Watched::new(Arc::clone(pulse), Arc::new(Mailbox::new().unwrap()));
         watched.asked_at = at(0);
-        assert_eq!(watched.look(3, at(90), false), None, "asked");
-        assert_eq!(watched.look(3, at(180), false), None, "not long enough");
+        watched
+    }
+
+    #[test]
+    fn a_turn_that_lasts_is_judged_once_and_not_by_a_judge_who_slept() {
+        let pulse = Arc::new(Pulse::new());
+        let mut watched = watched(&pulse);
+        pulse.work(at(10));
+        assert_eq!(watched.look(3, at(90), false), None, "it works");
         assert_eq!(watched.look(3, at(400), true), None, "held up itself");
-        assert_eq!(watched.look(3, at(490), false), None);
-        let silent = STUCK_AFTER;
-        assert_eq!(watched.look(3, at(580), false), Some(Event::WorkerStuck { worker: 3, silent }));
-        assert_eq!(watched.look(3, at(670), false), None, "said already");
-        assert_eq!(watched.look(3, at(2_000), true), None);
-        assert_eq!(pulse.is_stuck(), (true, 1));
+        assert_eq!(pulse.asked.load(Ordering::Relaxed), 0, "no ping is needed for this");
+        let silent = Duration::from_millis(480);
+        assert_eq!(watched.look(3, at(490), false), Some(Event::WorkerStuck { worker: 3, silent }));
+        assert_eq!(watched.look(3, at(580), false), None, "said already");
+        assert_eq!((watched.look(3, at(2_000), true), pulse.is_stuck()), (None, (true, 1)));
         assert_eq!(Liveness(vec![Arc::new(Pulse::new()), Arc::clone(&pulse)]).stuck(), [1]);
-        pulse.answer(at(2_010));
-        let silent = Duration::from_millis(1_690);
+        pulse.work(at(2_010));
+        pulse.answer();
+        let silent = Duration::from_millis(2_080);
         assert_eq!(watched.look(3, at(2_090), false), Some(Event::WorkerBack { worker: 3, silent }));
         assert_eq!((watched.look(3, at(2_180), false), pulse.is_stuck()), (None, (false, 1)));
+    }
+
+    #[test]
+    fn a_worker_that_rests_is_pinged_now_and_then_and_must_answer() {
+        let pulse = Arc::new(Pulse::new());
+        let mut watched = watched(&pulse);
+        pulse.rest();
+        for look in 1..=11 {
+            assert_eq!(watched.look(0, at(look * 90), false), None);
+        }
+        assert_eq!(pulse.asked.load(Ordering::Relaxed), 0, "less than a second has gone by");
+        assert_eq!((watched.look(0, at(1_080), false), pulse.has_answered()), (None, false));
+        pulse.answer();
+        assert_eq!(watched.look(0, at(1_170), false), None);
+        assert_eq!((watched.look(0, at(2_090), false), pulse.has_answered()), (None, false));
+        assert_eq!(watched.look(0, at(2_180), false), None, "not long enough");
+        let silent = STUCK_AFTER;
+        assert_eq!(watched.look(0, at(2_270), false), Some(Event::WorkerStuck { worker: 0, silent }));
     }
 }

@@ -133,9 +133,11 @@ impl Worker {
             // stopped at any point, and must not take for overdue what it has not looked for.
             let judged = self.now;
             let timeout = self.timeout();
+            self.parts.pulse.rest();
             // It fails only when a descriptor or a pointer is wrong, which would be our bug.
             self.parts.epoll.wait(&mut events, timeout).expect("epoll_wait on our own instance");
             self.now = Instant::from_nanos(clock::monotonic_nanos());
+            self.parts.pulse.work(self.now);
             self.round += 1;
             // Only those that were unfinished before this round: what they leave unfinished again waits for the next one.
             for _ in 0..self.unfinished.len() {
@@ -193,7 +195,7 @@ impl Worker {
 
     fn obey(&mut self) {
         let commands = self.parts.mailbox.take();
-        self.parts.pulse.answer(self.now);
+        self.parts.pulse.answer();
         for command in commands {
             match command {
                 Command::SetPool { pool, snapshot } => {
