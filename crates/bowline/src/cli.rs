@@ -3,6 +3,7 @@
 mod check;
 mod endpoints;
 mod generate;
+mod import;
 mod plan;
 mod status;
 
@@ -38,6 +39,8 @@ enum Command {
     Plan(plan::PlanArgs),
     /// Print which URL each client is to use, the rule that chose it and the rules that lost
     Endpoints(endpoints::EndpointsArgs),
+    /// Make a description of another system's: a Kubespray inventory, a Juju bundle
+    Import(import::ImportArgs),
     /// Print what the daemon on this machine is doing
     Status(status::StatusArgs),
     /// Show the whole thing on this machine: stand-in API servers fail in turn, and what a client sees of it
@@ -112,6 +115,7 @@ fn dispatch(command: &Command) -> Result<(), Failure> {
         Command::Check(args) => check::check(args),
         Command::Plan(args) => plan::plan(args),
         Command::Endpoints(args) => endpoints::endpoints(args),
+        Command::Import(args) => import::import(args),
         Command::Status(args) => status::status(args),
         Command::Demo(args) => demo::run(args),
         Command::StandIn { options } => Ok(bowline_lab::standin::run(options.iter().cloned())?),

@@ -1,5 +1,6 @@
 //! The documents that scripts read: every one names its `schema`; fields are added, never renamed.
 
+use bowline_plan::import::Remark;
 use bowline_plan::{ApiServerLoad, Client, Finding, Plan, Spof};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -175,5 +176,43 @@ impl PlanDiff {
     /// The document of these steps.
     pub const fn new(nodes: BTreeMap<String, Vec<String>>) -> Self {
         Self { schema: "bowline.dev/plan-diff/v1", nodes }
+    }
+}
+
+/// A description of another system as one of ours: `bowline import SYSTEM --output json`.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Import {
+    /// `bowline.dev/import/v1`.
+    pub schema: &'static str,
+    /// What `cluster.yaml` holds.
+    pub description: serde_json::Value,
+    /// What was assumed, what differs, and what was not understood.
+    pub remarks: Vec<Remark>,
+}
+
+impl Import {
+    /// The document of this description.
+    pub const fn new(description: serde_json::Value, remarks: Vec<Remark>) -> Self {
+        Self { schema: "bowline.dev/import/v1", description, remarks }
+    }
+}
+
+/// What another system would have decided itself: `bowline import SYSTEM --explain --output json`.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Explain<T> {
+    /// `bowline.dev/import-explain/v1`.
+    pub schema: &'static str,
+    /// Its decisions, in its own words.
+    #[serde(flatten)]
+    pub explained: T,
+    /// What is wrong with them, and what was assumed or not understood.
+    pub remarks: Vec<Remark>,
+}
+
+impl<T> Explain<T> {
+    /// The document of these decisions.
+    pub const fn new(explained: T, remarks: Vec<Remark>) -> Self {
+        Self { schema: "bowline.dev/import-explain/v1", explained, remarks }
     }
 }

@@ -14,6 +14,7 @@
 use crate::import::{Draft, Files, ImportFailed, Imported, Remark};
 use crate::problem::Problem;
 
+mod carried;
 mod defects;
 mod describe;
 mod explain;
@@ -83,7 +84,7 @@ impl Edition {
 /// # Errors
 /// Everything in the files that cannot be read.
 pub fn read(files: &Files, facts: Option<(&str, &[u8])>) -> Result<Inventory, ImportFailed> {
-    let mut loader = Loader::new(files);
+    let mut loader = Loader::new(files, facts.map(|(name, _)| name));
     loader.inventories();
     if loader.problems.is_empty() {
         let place = crate::import::Place::new(files.root(), None);
@@ -145,6 +146,9 @@ pub fn import(inventory: &Inventory, edition: Edition) -> Result<Imported, Impor
     let explanation = explain(inventory, edition)?;
     let mut draft = Draft::new();
     draft.remarks(explanation.remarks);
+    let mut not_carried = Vec::new();
+    carried::report(groups, &mut not_carried);
+    draft.remarks(not_carried);
     if let Err(problems) = describe::describe(groups, root, edition, &explanation.explained, &mut draft) {
         problems.into_iter().for_each(|problem| draft.problem(problem));
     }

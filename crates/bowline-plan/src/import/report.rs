@@ -3,12 +3,13 @@
 use core::fmt;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::problem::Problem;
 
 /// Something worth knowing about an import that succeeded.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, JsonSchema)]
 pub struct Remark {
     /// The foreign file as the user named it.
     pub file: String,
@@ -21,7 +22,7 @@ pub struct Remark {
 }
 
 /// What kind of thing a remark is about.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum RemarkKind {
     /// The files do not say it; this was taken.

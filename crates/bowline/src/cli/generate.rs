@@ -1,10 +1,11 @@
 //! `bowline generate`: the files under docs/ that follow from the code.
 
 use crate::demo::Demo;
-use crate::documents::{Check, Endpoints, PlanDiff, PlanDocument, Status};
+use crate::documents::{Check, Endpoints, Explain, Import, PlanDiff, PlanDocument, Status};
 use crate::failure::Failure;
 use crate::metrics;
 use anyhow::Context;
+use bowline_plan::import::{juju, kubespray};
 use clap::Args;
 use schemars::schema_for;
 use serde::Serialize;
@@ -30,6 +31,10 @@ fn write(directory: &Path) -> anyhow::Result<()> {
     write_json(directory, "json/endpoints.schema.json", &schema_for!(Endpoints))?;
     write_json(directory, "json/plan.schema.json", &schema_for!(PlanDocument))?;
     write_json(directory, "json/plan-diff.schema.json", &schema_for!(PlanDiff))?;
+    write_json(directory, "json/import.schema.json", &schema_for!(Import))?;
+    let explained = schema_for!(Explain<kubespray::Explained>);
+    write_json(directory, "json/import-explain-kubespray.schema.json", &explained)?;
+    write_json(directory, "json/import-explain-juju.schema.json", &schema_for!(Explain<juju::Explanation>))?;
     write_json(directory, "json/demo.schema.json", &schema_for!(Demo))
 }
 

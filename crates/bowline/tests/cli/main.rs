@@ -7,5 +7,6 @@ mod bad_input;
 mod commands;
 mod daemon;
 mod harness;
+mod imports;
 mod planning;
 mod refusals;

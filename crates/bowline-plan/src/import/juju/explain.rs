@@ -6,12 +6,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::model::{API_PORT, EXTERNAL_PORT, Era, Model, Provider, Unit};
 
 /// What the charms give to whom.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, JsonSchema)]
 pub struct Explanation {
     /// The server in the kubeconfig that each control-plane unit writes for people, in the order of the units; `None`: none
     /// yet.
@@ -26,7 +27,7 @@ pub struct Explanation {
 }
 
 /// The URL a worker uses.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Choice {
     /// This one; `None`: it waits.

@@ -145,7 +145,7 @@ impl Found<'_, '_> {
         };
         let place = &balancer.place;
         let message = "Kubespray sends control planes to the external balancer too; its documentation says they use their \
-                       own API server";
+                       own API server, and here they do";
         self.remarks.push(place.remark(RemarkKind::SourceDefect, message));
         if balancer.port.is_none() {
             let message =

@@ -404,9 +404,14 @@ impl Describer<'_, '_> {
         let domain = self.first.scope.text("apiserver_loadbalancer_domain_name")?;
         let place = Place::new(self.first.scope.place().file.clone(), None);
         let own = own.into_iter().map(|name| (name, place.clone()));
+        let cluster = self.draft.cluster();
+        // Of a draft with something wrong in it nothing follows, and what is in the certificates would be wrong too.
+        let is_sound = cluster.is_some();
+        let own = own.filter(|_| is_sound);
+        let named =
+            cluster.map(|cluster| crate::planner::plan(&cluster, 1).sans.apiserver).unwrap_or_default();
         let candidates: Vec<Placed> = supplementary.into_iter().chain(domain).chain(own).collect();
-        let plan = self.draft.cluster().map(|cluster| crate::planner::plan(&cluster, 1).sans.apiserver);
-        let mut seen: BTreeSet<String> = plan.unwrap_or_default().into_iter().collect();
+        let mut seen: BTreeSet<String> = named.into_iter().collect();
         let mut extra = Vec::new();
         for (name, place) in candidates {
             let name =

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 pub(super) mod current;
 pub(super) mod documents;
 
 /// The endpoints Kubespray decides on, known defects included.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Explained {
     /// As the code of today decides.
@@ -18,7 +19,7 @@ pub enum Explained {
 }
 
 /// What the code decides.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, JsonSchema)]
 pub struct Current {
     /// URLs of all members of etcd, with commas between them.
     pub etcd_access_addresses: String,
@@ -29,7 +30,7 @@ pub struct Current {
 }
 
 /// One host.
-#[derive(Clone, PartialEq, Eq, Default, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, JsonSchema)]
 pub struct Host {
     /// What the host's components use.
     pub endpoint: String,
@@ -69,7 +70,7 @@ pub struct Host {
 }
 
 /// What an older document says.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, JsonSchema)]
 pub struct Document {
     /// By inventory name.
     pub hosts: BTreeMap<String, DocumentHost>,
@@ -78,7 +79,7 @@ pub struct Document {
 }
 
 /// One host.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, JsonSchema)]
 pub struct DocumentHost {
     /// What the host's components use.
     pub endpoint: String,

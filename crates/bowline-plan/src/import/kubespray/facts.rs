@@ -39,7 +39,7 @@ pub(super) fn add(
         .ok_or_else(|| vec![about_file.problem("not a mapping of hosts to facts", REMEDY)])?;
     let mut problems = Vec::new();
     for entry in hosts {
-        let variable = Variable::of(&name, &entry.tree);
+        let (_, variable) = Variable::field_of(&name, entry);
         let Some(id) = groups.host_id(&entry.key) else {
             let message = format!("facts of {}, which the inventory has not", excerpt(&entry.key));
             remarks.push(variable.place.remark(RemarkKind::NotUnderstood, message));

@@ -24,6 +24,8 @@ pub(super) struct Loader<'f> {
     pub(super) remarks: Vec<Remark>,
     pub(super) problems: Vec<Problem>,
     used: BTreeSet<String>,
+    /// The file of facts, if one was named.
+    facts: Option<&'f str>,
 }
 
 /// What an inventory file is written in.
@@ -33,9 +35,9 @@ enum Format {
 }
 
 impl<'f> Loader<'f> {
-    pub(super) fn new(files: &'f Files) -> Self {
+    pub(super) fn new(files: &'f Files, facts: Option<&'f str>) -> Self {
         let (remarks, problems, used) = (Vec::new(), Vec::new(), BTreeSet::new());
-        Self { files, groups: Groups::default(), remarks, problems, used }
+        Self { files, groups: Groups::default(), remarks, problems, used, facts }
     }
 
     fn place(&self, path: &str) -> Place {
@@ -46,7 +48,8 @@ impl<'f> Loader<'f> {
     pub(super) fn inventories(&mut self) {
         let mut read = Vec::new();
         for (path, content) in self.files.iter().filter(|(path, _)| !path.contains('/')) {
-            if path.starts_with('.') || path.ends_with(['~']) {
+            let is_facts = self.facts.is_some_and(|facts| facts == self.files.name(path));
+            if path.starts_with('.') || path.ends_with('~') || is_facts {
                 continue;
             }
             if let Some(text) = self.text(path, content)

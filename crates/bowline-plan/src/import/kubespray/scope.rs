@@ -58,12 +58,16 @@ impl<'a> Scope<'a> {
         Ok(Some(resolved).filter(|variable| !is_nothing(variable)))
     }
 
-    /// A field of a mapping, or an item of a list, with its references resolved.
-    pub(super) fn value<'v>(&self, variable: &'v Variable) -> Result<Option<Cow<'v, Variable>>, Unknown>
+    /// A field of a mapping, or an item of a list, with its references resolved. `name` is for messages.
+    pub(super) fn value<'v>(
+        &self,
+        name: &str,
+        variable: &'v Variable,
+    ) -> Result<Option<Cow<'v, Variable>>, Unknown>
     where
         'a: 'v,
     {
-        let resolved = self.resolve(variable, &mut Vec::new())?;
+        let resolved = self.resolve(variable, &mut vec![name.to_owned()])?;
         Ok(Some(resolved).filter(|variable| !is_nothing(variable)))
     }
 

@@ -132,7 +132,9 @@ impl Scope<'_> {
             | Value::Text(_)
             | Value::List(_)
             | Value::Map(_)
-            | Value::Sealed(_) => self.value(address)?.map(|address| scalar(name, &address)).transpose(),
+            | Value::Sealed(_) => {
+                self.value(name, address)?.map(|address| scalar(name, &address)).transpose()
+            }
         }
     }
 
@@ -168,7 +170,7 @@ impl Scope<'_> {
     pub(super) fn load_balancer(&self) -> Result<Option<LoadBalancer>, Unknown> {
         const NAME: &str = "loadbalancer_apiserver";
         let Some(definition) = self.definition(NAME) else { return Ok(None) };
-        let variable = self.value(definition)?;
+        let variable = self.value(NAME, definition)?;
         let place = definition.place.clone();
         let Some(variable) = variable else {
             return Ok(Some(LoadBalancer { place, address: None, port: None }));
@@ -177,12 +179,12 @@ impl Scope<'_> {
             let message = format!("{NAME} is not a mapping");
             return Err(place.problem(message, "write `address:` and `port:` below it"));
         }
-        let field = |name: &str| variable.field(name).map(|field| self.value(field)).transpose();
-        let address = field("address")?.flatten();
-        let address =
-            address.map(|address| scalar("loadbalancer_apiserver.address", &address)).transpose()?;
-        let given = field("port")?.flatten();
-        let port = given.map(|given| port("loadbalancer_apiserver.port", &given)).transpose()?;
+        const ADDRESS: &str = "loadbalancer_apiserver.address";
+        const PORT: &str = "loadbalancer_apiserver.port";
+        let address = variable.field("address").map(|field| self.value(ADDRESS, field)).transpose()?;
+        let address = address.flatten().map(|address| scalar(ADDRESS, &address)).transpose()?;
+        let given = variable.field("port").map(|field| self.value(PORT, field)).transpose()?;
+        let port = given.flatten().map(|given| port(PORT, &given)).transpose()?;
         Ok(Some(LoadBalancer { place, address, port }))
     }
 
@@ -217,7 +219,7 @@ impl Scope<'_> {
         let (mut texts, mut unknown) = (Vec::new(), Vec::new());
         let mut left = vec![variable.into_owned()];
         while let Some(item) = left.pop() {
-            match self.value(&item) {
+            match self.value(name, &item) {
                 Ok(None) => {}
                 Err(problem) => unknown.push(problem),
                 Ok(Some(item)) => match &item.value {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::import::Place;
-use crate::source::{Tree, Value as Node};
+use crate::source::{Entry, Tree, Value as Node};
 
 /// By name. Ansible keeps the last of several with one name.
 pub(super) type Variables = BTreeMap<Box<str>, Variable>;
@@ -44,12 +44,15 @@ impl Variable {
             Node::Quoted(text) => Value::Text(text.clone()),
             Node::Tagged { tag } => Value::Sealed(tag.clone()),
             Node::Sequence(items) => Value::List(items.iter().map(|item| Self::of(file, item)).collect()),
-            Node::Mapping(entries) => {
-                let fields = entries.iter().map(|entry| (entry.key.clone(), Self::of(file, &entry.tree)));
-                map(fields.collect())
-            }
+            Node::Mapping(entries) => map(entries.iter().map(|entry| Self::field_of(file, entry)).collect()),
         };
         Self { place, value }
+    }
+
+    /// A field of a mapping and its name. It stands where its name stands: a block of text begins a line later.
+    pub(super) fn field_of(file: &Arc<str>, entry: &Entry) -> (Box<str>, Self) {
+        let place = Place::new(Arc::clone(file), entry.at.line);
+        (entry.key.clone(), Self { place, ..Self::of(file, &entry.tree) })
     }
 
     /// A field of a mapping, if it is one and has it.

@@ -154,17 +154,16 @@ impl Reader<'_> {
         for name in names {
             let added = self.groups.add_host(&name, &place, group);
             if let Some(host) = self.added(added).and_then(|id| self.groups.hosts.get_mut(id)) {
-                let variables =
-                    fields.iter().map(|field| (field.key.clone(), Variable::of(&file, &field.tree)));
+                let variables = fields.iter().map(|field| Variable::field_of(&file, field));
                 host.inventory.extend(variables);
             }
         }
     }
 
     fn variable(&mut self, entry: &Entry, group: GroupId) {
-        let variable = Variable::of(&self.file, &entry.tree);
+        let (name, variable) = Variable::field_of(&self.file, entry);
         if let Some(group) = self.groups.group_mut(group) {
-            group.inventory.insert(entry.key.clone(), variable);
+            group.inventory.insert(name, variable);
         }
     }
 
@@ -211,8 +210,7 @@ impl Reader<'_> {
         if let Some(host) = self.added(added).and_then(|id| self.groups.hosts.get_mut(id)) {
             let fields = entries(&entry.tree).unwrap_or_default();
             host.place = place;
-            host.inventory
-                .extend(fields.iter().map(|field| (field.key.clone(), Variable::of(&file, &field.tree))));
+            host.inventory.extend(fields.iter().map(|field| Variable::field_of(&file, field)));
         }
     }
 

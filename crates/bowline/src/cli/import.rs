@@ -1,0 +1,95 @@
+//! `bowline import`: descriptions of other systems as one of ours.
+
+mod files;
+mod juju;
+mod kubespray;
+
+use super::OutputArg;
+use crate::documents::Import;
+use crate::failure::Failure;
+use crate::output::{Format, complain, print, print_json, print_yaml};
+use anyhow::Context;
+use bowline_plan::import::{ImportFailed, Imported, Remark};
+use clap::{Args, Subcommand};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, Args)]
+#[command(subcommand_required = true, arg_required_else_help = true)]
+pub(super) struct ImportArgs {
+    #[command(subcommand)]
+    source: Source,
+}
+
+#[derive(Debug, Subcommand)]
+enum Source {
+    /// An inventory of Kubespray: YAML, INI, or what `ansible-inventory --list` prints
+    Kubespray(kubespray::KubesprayArgs),
+    /// A Juju bundle of Charmed Kubernetes, with the status of its units
+    Juju(juju::JujuArgs),
+}
+
+/// Where the description goes.
+#[derive(Debug, Args)]
+struct Target {
+    /// Write the description to FILE instead of standard output
+    #[arg(short = 'o', long = "write", value_name = "FILE")]
+    write: Option<PathBuf>,
+    #[command(flatten)]
+    output: OutputArg,
+}
+
+pub(super) fn import(args: &ImportArgs) -> Result<(), Failure> {
+    match &args.source {
+        Source::Kubespray(args) => kubespray::import(args),
+        Source::Juju(args) => juju::import(args),
+    }
+}
+
+/// Prints what was imported: the description where it was asked for, and the report on standard error; or one document
+/// with both.
+fn finish(imported: &Imported, target: &Target) -> Result<(), Failure> {
+    if let Some(file) = &target.write {
+        replace(file, imported.yaml())?;
+    }
+    match target.output.output {
+        Format::Json => print_json(&document(imported))?,
+        Format::Yaml => print_yaml(&document(imported))?,
+        Format::Text => {
+            report(imported.remarks());
+            if target.write.is_none() {
+                print(imported.yaml())?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn document(imported: &Imported) -> Import {
+    Import::new(imported.description().clone(), imported.remarks().to_vec())
+}
+
+fn report(remarks: &[Remark]) {
+    for remark in remarks {
+        complain(&remark.to_string());
+    }
+}
+
+/// What stands in the way, after what was noticed besides.
+fn failure(failed: &ImportFailed) -> Failure {
+    report(&failed.remarks);
+    Failure::Input(failed.problems.iter().map(ToString::to_string).collect())
+}
+
+/// Puts `text` into `file` as a whole: whoever reads it meanwhile sees the old text or the new one.
+fn replace(file: &Path, text: &str) -> anyhow::Result<()> {
+    let mut name = file.file_name().unwrap_or_default().to_owned();
+    name.push(".new");
+    let new = file.with_file_name(name);
+    let written = fs::write(&new, text).and_then(|()| fs::rename(&new, file));
+    if written.is_err() {
+        // It may not even be there.
+        let _gone = fs::remove_file(&new);
+    }
+    written.with_context(|| format!("cannot write {}", file.display()))
+}
