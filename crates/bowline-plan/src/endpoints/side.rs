@@ -30,7 +30,10 @@ impl<'a> Spread<'a> {
         if options < 2 {
             return Self(BTreeMap::new());
         }
-        let nodes: Vec<&str> = cluster.nodes().iter().map(|node| node.name.as_str()).collect();
+        // Control planes use their own API servers.
+        let is_client = |node: &&Node| !node.roles.contains(&NodeRole::ControlPlane);
+        let nodes: Vec<&str> =
+            cluster.nodes().iter().filter(is_client).map(|node| node.name.as_str()).collect();
         let firsts = spread(&nodes, options);
         Self(nodes.into_iter().zip(firsts).collect())
     }
