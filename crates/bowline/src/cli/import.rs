@@ -1,7 +1,9 @@
 //! `bowline import`: descriptions of other systems as one of ours.
 
 mod files;
+mod front;
 mod juju;
+mod kubeadm;
 mod kubespray;
 
 use super::OutputArg;
@@ -9,7 +11,7 @@ use crate::documents::Import;
 use crate::failure::Failure;
 use crate::output::{Format, complain, print, print_json, print_yaml};
 use anyhow::Context;
-use bowline_plan::import::{ImportFailed, Imported, Remark};
+use bowline_plan::import::{ImportFailed, Imported, Machine, MachineRole, Remark};
 use clap::{Args, Subcommand};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -27,6 +29,12 @@ enum Source {
     Kubespray(kubespray::KubesprayArgs),
     /// A Juju bundle of Charmed Kubernetes, with the status of its units
     Juju(juju::JujuArgs),
+    /// What kubeadm init and join are given
+    Kubeadm(kubeadm::KubeadmArgs),
+    /// haproxy.cfg in front of API servers
+    Haproxy(front::HaproxyArgs),
+    /// keepalived.conf of one machine, or of each
+    Keepalived(front::KeepalivedArgs),
 }
 
 /// Where the description goes.
@@ -39,10 +47,45 @@ struct Target {
     output: OutputArg,
 }
 
+/// Machines that the files do not name.
+#[derive(Debug, Args)]
+struct MachineArgs {
+    /// A machine that runs an API server; may be given several times, as the next two
+    #[arg(long, value_name = "NAME=ADDRESS", value_parser = control_plane)]
+    control_plane: Vec<Machine>,
+    /// A machine that takes connections for the API servers
+    #[arg(long, value_name = "NAME=ADDRESS", value_parser = load_balancer)]
+    load_balancer: Vec<Machine>,
+    /// A machine that runs pods
+    #[arg(long, value_name = "NAME=ADDRESS", value_parser = worker)]
+    worker: Vec<Machine>,
+}
+
+impl MachineArgs {
+    fn all(&self) -> Vec<Machine> {
+        [&self.control_plane, &self.load_balancer, &self.worker].into_iter().flatten().cloned().collect()
+    }
+}
+
+fn control_plane(text: &str) -> Result<Machine, String> {
+    Machine::parse(text, MachineRole::ControlPlane)
+}
+
+fn load_balancer(text: &str) -> Result<Machine, String> {
+    Machine::parse(text, MachineRole::LoadBalancer)
+}
+
+fn worker(text: &str) -> Result<Machine, String> {
+    Machine::parse(text, MachineRole::Worker)
+}
+
 pub(super) fn import(args: &ImportArgs) -> Result<(), Failure> {
     match &args.source {
         Source::Kubespray(args) => kubespray::import(args),
         Source::Juju(args) => juju::import(args),
+        Source::Kubeadm(args) => kubeadm::import(args),
+        Source::Haproxy(args) => front::haproxy(args),
+        Source::Keepalived(args) => front::keepalived(args),
     }
 }
 

@@ -4,7 +4,7 @@ use crate::failure::Failure;
 use bowline_plan::import::{BYTES_LIMIT, Files};
 use std::fs;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Folders within folders of variables. It also ends a walk around a circle of links.
 const DEPTH_LIMIT: usize = 16;
@@ -22,6 +22,11 @@ pub(super) fn read(file: &Path) -> Result<Vec<u8>, Failure> {
         return Err(input(format!("{}: more than {mebibytes} MiB; is it the right file?", file.display())));
     }
     Ok(bytes)
+}
+
+/// Several files with their names for messages.
+pub(super) fn named(files: &[PathBuf]) -> Result<Vec<(String, Vec<u8>)>, Failure> {
+    files.iter().map(|file| Ok((file.display().to_string(), read(file)?))).collect()
 }
 
 /// An inventory: a folder, or a file with the folders `group_vars` and `host_vars` beside it.
