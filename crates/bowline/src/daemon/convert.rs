@@ -100,3 +100,6 @@ const fn timers(probe: &bowline_plan::Probe) -> Timers {
         hold: probe.hold,
     }
 }
+
+#[cfg(test)]
+mod tests;
