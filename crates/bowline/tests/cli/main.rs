@@ -6,6 +6,7 @@
 mod bad_input;
 mod commands;
 mod daemon;
+mod foreign;
 mod harness;
 mod imports;
 mod planning;
