@@ -28,6 +28,7 @@ pub struct Cluster {
     pub(crate) external: Access,
     pub(crate) virtual_ips: Vec<VirtualIp>,
     pub(crate) extra_sans: Vec<String>,
+    pub(crate) etcd_extra_sans: Vec<String>,
     pub(crate) manage_hosts: bool,
     pub(crate) balancing: Balancing,
     pub(crate) ingress: Vec<Ingress>,
@@ -316,6 +317,10 @@ impl Cluster {
     /// Further names and addresses for the API servers' certificates.
     pub fn extra_sans(&self) -> &[String] {
         &self.extra_sans
+    }
+    /// Further names and addresses for the etcd members' certificates.
+    pub fn etcd_extra_sans(&self) -> &[String] {
+        &self.etcd_extra_sans
     }
     /// Whether the node's hosts file is to be kept.
     pub fn manage_hosts(&self) -> bool {

@@ -297,13 +297,16 @@ pub(crate) enum WhenAllBad {
     Release,
 }
 
-/// Certificates of the API servers.
+/// Certificates of the API servers and of etcd.
 #[derive(Deserialize, Serialize, JsonSchema, Default, Debug)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct Certificates {
-    /// Further names and addresses they have to hold.
+    /// Further names and addresses that those of the API servers have to hold.
     #[serde(rename = "extraSANs")]
     pub(crate) extra_sans: Vec<String>,
+    /// And those of the etcd members.
+    #[serde(rename = "etcdExtraSANs")]
+    pub(crate) etcd_extra_sans: Vec<String>,
 }
 
 /// The hosts file of every node.

@@ -55,8 +55,10 @@ pub(crate) fn validate(
     let virtual_ips = checker.virtual_ips(&at.key("virtualIPs"), spec.virtual_ips, &nodes);
     let (internal, external) =
         checker.access(&at.key("access"), spec.access, &nodes, &virtual_ips, api_server.port);
-    let extra_sans =
-        checker.extra_sans(&at.key("certificates").key("extraSANs"), spec.certificates.extra_sans);
+    let certificates = at.key("certificates");
+    let extra_sans = checker.extra_sans(&certificates.key("extraSANs"), spec.certificates.extra_sans);
+    let etcd_extra_sans =
+        checker.extra_sans(&certificates.key("etcdExtraSANs"), spec.certificates.etcd_extra_sans);
     let balancing = checker.balancing(&at.key("balancing"), spec.balancing);
     let ingress = checker.ingress(&at.key("ingress"), spec.ingress);
     if is_whole {
@@ -79,6 +81,7 @@ pub(crate) fn validate(
         external,
         virtual_ips,
         extra_sans,
+        etcd_extra_sans,
         manage_hosts,
         balancing,
         ingress,

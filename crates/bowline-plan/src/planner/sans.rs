@@ -57,6 +57,7 @@ fn etcd(cluster: &Cluster) -> Names {
         names.add_local();
     }
     members.for_each(|node| names.add_node(node));
+    cluster.etcd_extra_sans().iter().for_each(|name| names.add_text(name));
     names
 }
 
