@@ -1,17 +1,18 @@
-//! The backend: echoes what it gets, and answers a balancer's probes as a stand-in API server would.
+//! The backend: what a connection is for is said by its first byte. Echo, bulk, or TLS with a small answer to each request,
+//! which also answers a balancer's probes as a ready API server would.
 
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::os::fd::AsRawFd;
-use std::thread;
-use std::time::Duration;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::Arc;
 
 use anyhow::Context;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+use rustls::{ServerConfig, ServerConnection};
 
-use crate::certs::{Authority, Validity};
-use crate::standin::{Options, Standin};
+use super::bulk::TURNS;
+use super::{BULK, bulk, tls};
 
 /// The first byte of a TLS handshake record (RFC 8446, section 5.1).
 const TLS_HANDSHAKE: u8 = 22;
@@ -25,32 +26,43 @@ const EVENTS: usize = 64;
 /// The listener's own token; connections have their descriptor's number, which is never this.
 const LISTENER: u64 = u64::MAX;
 
-/// Echoes on every connection. One whose first bytes are a TLS handshake is handed to a stand-in API server, so that a proxy
-/// whose probes are made for API servers finds a ready one.
+/// Serves each connection as its first byte asks.
 pub struct Backend {
     listener: TcpListener,
-    api: Standin,
+    tls: Arc<ServerConfig>,
+    authority: String,
+}
+
+/// A connection and what it is for.
+struct Peer {
+    stream: TcpStream,
+    purpose: Purpose,
+}
+
+enum Purpose {
+    /// Its first byte has not come yet.
+    Unknown,
+    Echo,
+    Bulk,
+    Tls(Box<ServerConnection>),
+}
+
+/// The buffers that all connections share.
+struct Buffers {
+    incoming: Vec<u8>,
+    bulk: Vec<u8>,
 }
 
 impl Backend {
     /// Listens.
     ///
     /// # Errors
-    /// When the address cannot be bound, or the stand-in not be started.
+    /// When the address cannot be bound, or the certificate not be made.
     pub fn bind(address: SocketAddr) -> anyhow::Result<Backend> {
-        let authority = Authority::new("load").context("make a certificate authority")?;
-        let identity = authority
-            .server("load", &[address.ip()], &["kubernetes", "localhost"], Validity::Current)
-            .context("make a certificate")?;
-        let api = Standin::start(Options {
-            name: "load".to_owned(),
-            listen: "127.0.0.1:0".parse().context("an address")?,
-            identity,
-            grace: Duration::ZERO,
-        })?;
+        let (tls, authority) = tls::server()?;
         let listener = TcpListener::bind(address).with_context(|| format!("listen on {address}"))?;
         listener.set_nonblocking(true).context("make a listener non-blocking")?;
-        Ok(Backend { listener, api })
+        Ok(Backend { listener, tls, authority })
     }
 
     /// Where it listens.
@@ -61,6 +73,11 @@ impl Backend {
         self.listener.local_addr()
     }
 
+    /// The authority of its certificate, PEM.
+    pub fn authority(&self) -> &str {
+        &self.authority
+    }
+
     /// Serves, on this thread, for as long as the process lives.
     ///
     /// # Errors
@@ -69,9 +86,8 @@ impl Backend {
         let poll = epoll::create(CreateFlags::CLOEXEC).context("make an epoll instance")?;
         epoll::add(&poll, &self.listener, EventData::new_u64(LISTENER), EventFlags::IN)
             .context("watch the listener")?;
-        let mut connections: BTreeMap<u64, TcpStream> = BTreeMap::new();
-        let mut fresh: BTreeMap<u64, TcpStream> = BTreeMap::new();
-        let mut buffer = vec![0; BUFFER];
+        let mut peers: BTreeMap<u64, Peer> = BTreeMap::new();
+        let mut buffers = Buffers { incoming: vec![0; BUFFER], bulk: vec![b'.'; bulk::BUFFER] };
         let mut events = Vec::with_capacity(EVENTS);
         loop {
             events.clear();
@@ -86,19 +102,13 @@ impl Backend {
                         let token = u64::try_from(stream.as_raw_fd()).context("a descriptor's number")?;
                         epoll::add(&poll, &stream, EventData::new_u64(token), EventFlags::IN)
                             .context("watch a connection")?;
-                        fresh.insert(token, stream);
+                        peers.insert(token, Peer { stream, purpose: Purpose::Unknown });
                     }
-                } else if let Some(mut stream) = fresh.remove(&token) {
-                    let Some(length) = echo_first(&mut stream, &mut buffer) else { continue };
-                    let first = buffer.get(..length).unwrap_or_default();
-                    if first.first() == Some(&TLS_HANDSHAKE) {
-                        epoll::delete(&poll, &stream).context("stop watching a connection")?;
-                        hand_over(stream, first.to_vec(), self.api.address());
-                    } else if stream.write_all(first).is_ok() {
-                        connections.insert(token, stream);
-                    }
-                } else if connections.get_mut(&token).is_some_and(|stream| !echo(stream, &mut buffer)) {
-                    connections.remove(&token);
+                } else if let Some(peer) = peers.get_mut(&token)
+                    && self.advance(&poll, token, peer, &mut buffers).is_err()
+                {
+                    // In good order or not: it has ended, and the client counts that.
+                    peers.remove(&token);
                 }
             }
         }
@@ -115,37 +125,72 @@ impl Backend {
             }
         }
     }
-}
 
-/// The connection's first bytes; none at its end.
-fn echo_first(stream: &mut TcpStream, buffer: &mut [u8]) -> Option<usize> {
-    stream.read(buffer).ok().filter(|length| *length > 0)
-}
-
-/// Echoes what has arrived; false at the connection's end.
-fn echo(stream: &mut TcpStream, buffer: &mut [u8]) -> bool {
-    match stream.read(buffer) {
-        Ok(0) | Err(_) => false,
-        Ok(length) => buffer.get(..length).is_some_and(|bytes| stream.write_all(bytes).is_ok()),
+    /// Does what the connection's event allows; an error ends it.
+    fn advance(
+        &self,
+        poll: &OwnedFd,
+        token: u64,
+        peer: &mut Peer,
+        buffers: &mut Buffers,
+    ) -> std::io::Result<()> {
+        let stream = &mut peer.stream;
+        match &mut peer.purpose {
+            Purpose::Tls(session) => {
+                // The session reads and the same socket is written to: two handles on it.
+                let mut reader = &*stream;
+                tls::serve(session, &mut reader, &mut &*stream)
+            }
+            Purpose::Bulk => write_turn(stream, &buffers.bulk),
+            Purpose::Echo => echo(stream, &mut buffers.incoming),
+            Purpose::Unknown => {
+                let length = nonzero(stream.read(&mut buffers.incoming)?)?;
+                let mut first = buffers.incoming.get(..length).unwrap_or_default();
+                match first.first() {
+                    Some(&TLS_HANDSHAKE) => {
+                        stream.set_nodelay(true)?;
+                        let session = ServerConnection::new(self.tls.clone());
+                        let mut session = Box::new(session.map_err(std::io::Error::other)?);
+                        while !first.is_empty() {
+                            tls::serve(&mut session, &mut first, stream)?;
+                        }
+                        peer.purpose = Purpose::Tls(session);
+                    }
+                    Some(&BULK) => {
+                        stream.set_nonblocking(true)?;
+                        epoll::modify(poll, &*stream, EventData::new_u64(token), EventFlags::OUT)?;
+                        peer.purpose = Purpose::Bulk;
+                    }
+                    Some(_) | None => {
+                        stream.write_all(first)?;
+                        peer.purpose = Purpose::Echo;
+                    }
+                }
+                Ok(())
+            }
+        }
     }
 }
 
-/// Relays between a probe and the stand-in on threads of their own: there are few of them, and they live long.
-fn hand_over(mut client: TcpStream, first: Vec<u8>, api: SocketAddr) {
-    let mut relay = move || -> std::io::Result<()> {
-        let mut server = TcpStream::connect(api)?;
-        server.write_all(&first)?;
-        let (mut from_server, mut to_client) = (server.try_clone()?, client.try_clone()?);
-        let back = thread::spawn(move || {
-            // Ends when either side does; so does the other direction, by the shutdown.
-            let _ = std::io::copy(&mut from_server, &mut to_client);
-            let _ = to_client.shutdown(Shutdown::Both);
-        });
-        let forth = std::io::copy(&mut client, &mut server).and_then(|_| server.shutdown(Shutdown::Write));
-        // A panic there has been printed; nothing is left to do for this connection.
-        drop(back.join());
-        forth
-    };
-    // The probe sees its connection end, which is all that a failure here means.
-    thread::spawn(move || drop(relay()));
+/// Echoes what has arrived.
+fn echo(stream: &mut TcpStream, buffer: &mut [u8]) -> std::io::Result<()> {
+    let length = nonzero(stream.read(buffer)?)?;
+    stream.write_all(buffer.get(..length).unwrap_or_default())
+}
+
+/// Writes until the socket takes no more or the others have their turn.
+fn write_turn(stream: &mut TcpStream, bytes: &[u8]) -> std::io::Result<()> {
+    for _ in 0..TURNS {
+        match stream.write(bytes) {
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// No bytes mean the connection's end.
+fn nonzero(length: usize) -> std::io::Result<usize> {
+    if length == 0 { Err(ErrorKind::UnexpectedEof.into()) } else { Ok(length) }
 }

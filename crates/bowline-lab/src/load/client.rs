@@ -2,19 +2,16 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+use rustls::ClientConnection;
 
-use super::Outcome;
-
-/// What is sent and must come back. Not the first byte of a TLS record: the backend tells the two apart by it.
-const BYTE: u8 = b'x';
-
-/// A connection that has no byte back after this long has failed: a balancer holds a client 8 s at most.
-const ANSWER_MAX: Duration = Duration::from_secs(10);
+use super::tls::{self, ClientTls, Progress, REQUEST};
+use super::{ANSWER_MAX, ECHO, Outcome};
 
 /// How long one wait lasts at most, so that the end of the run is seen when nothing comes back any more.
 const WAIT_MAX: Duration = Duration::from_millis(50);
@@ -25,15 +22,21 @@ const EVENTS: usize = 64;
 /// After this many failures in a row nothing is there to be measured, and asking on would only burn CPU.
 const FAILURES_IN_A_ROW_MAX: u32 = 1_000;
 
-/// Opens connections to `to` for `time`, `concurrency` at once: connect, one byte there and back, close.
+/// Opens connections to `to` for `time`, `concurrency` at once: connect, one byte there and back, close. With TLS: connect, handshake,
+/// one request and its answer, close.
 ///
 /// The connect blocks: on a loopback device it is done when the call returns, which costs least.
 ///
 /// # Errors
 /// When the kernel gives no epoll instance.
-pub fn connect(to: SocketAddr, time: Duration, concurrency: usize) -> anyhow::Result<Outcome> {
+pub fn connect(
+    to: SocketAddr,
+    time: Duration,
+    concurrency: usize,
+    settings: Option<&ClientTls>,
+) -> anyhow::Result<Outcome> {
     let poll = epoll::create(CreateFlags::CLOEXEC).context("make an epoll instance")?;
-    let mut slots: Vec<Option<(TcpStream, Instant)>> = (0..concurrency).map(|_| None).collect();
+    let mut slots: Vec<Option<Flight>> = (0..concurrency).map(|_| None).collect();
     let mut events = Vec::with_capacity(EVENTS);
     let wait = Timespec::try_from(WAIT_MAX).context("a wait as the kernel's time")?;
     let (mut connections, mut failed, mut in_a_row) = (0, 0, 0);
@@ -41,8 +44,8 @@ pub fn connect(to: SocketAddr, time: Duration, concurrency: usize) -> anyhow::Re
     while start.elapsed() < time && in_a_row < FAILURES_IN_A_ROW_MAX {
         for (index, slot) in slots.iter_mut().enumerate() {
             if slot.is_none() {
-                match open(&poll, to, index as u64) {
-                    Ok(stream) => *slot = Some((stream, Instant::now())),
+                match Flight::open(&poll, to, index as u64, settings) {
+                    Ok(flight) => *slot = Some(flight),
                     Err(_) => (failed, in_a_row) = (failed + 1, in_a_row + 1),
                 }
             }
@@ -58,18 +61,19 @@ pub fn connect(to: SocketAddr, time: Duration, concurrency: usize) -> anyhow::Re
         }
         for event in &events {
             let slot = usize::try_from(event.data.u64()).ok().and_then(|index| slots.get_mut(index));
-            // Dropping the stream closes it: our FIN is the first.
-            let Some((mut stream, _)) = slot.and_then(Option::take) else { continue };
-            let mut answer = [0];
-            if stream.read_exact(&mut answer).is_ok() && answer == [BYTE] {
-                (connections, in_a_row) = (connections + 1, 0);
-            } else {
-                (failed, in_a_row) = (failed + 1, in_a_row + 1);
+            let Some((slot, flight)) = slot.and_then(|slot| slot.take().map(|flight| (slot, flight))) else {
+                continue;
+            };
+            // Dropping a flight closes its connection: our FIN is the first.
+            match flight.advance() {
+                Ok(None) => (connections, in_a_row) = (connections + 1, 0),
+                Ok(waiting) => *slot = waiting,
+                Err(_) => (failed, in_a_row) = (failed + 1, in_a_row + 1),
             }
         }
         if events.is_empty() {
-            let stuck = |slot: &Option<(TcpStream, Instant)>| {
-                slot.as_ref().is_some_and(|(_, at)| at.elapsed() > ANSWER_MAX)
+            let stuck = |slot: &Option<Flight>| {
+                slot.as_ref().is_some_and(|flight| flight.since.elapsed() > ANSWER_MAX)
             };
             for slot in slots.iter_mut().filter(|slot| stuck(slot)) {
                 *slot = None;
@@ -80,9 +84,51 @@ pub fn connect(to: SocketAddr, time: Duration, concurrency: usize) -> anyhow::Re
     Ok(Outcome { connections, failed, seconds: start.elapsed().as_secs_f64() })
 }
 
-fn open(poll: &impl std::os::fd::AsFd, to: SocketAddr, token: u64) -> std::io::Result<TcpStream> {
-    let mut stream = TcpStream::connect(to)?;
-    stream.write_all(&[BYTE])?;
-    epoll::add(poll, &stream, EventData::new_u64(token), EventFlags::IN)?;
-    Ok(stream)
+/// A connection that waits for its answer.
+struct Flight {
+    stream: TcpStream,
+    since: Instant,
+    /// Boxed: most flights have none, and slots are moved.
+    session: Option<Box<ClientConnection>>,
+}
+
+impl Flight {
+    fn open(
+        poll: &impl AsFd,
+        to: SocketAddr,
+        token: u64,
+        settings: Option<&ClientTls>,
+    ) -> anyhow::Result<Flight> {
+        let since = Instant::now();
+        let mut stream = TcpStream::connect(to)?;
+        let mut session = None;
+        if let Some(settings) = settings {
+            stream.set_nodelay(true)?;
+            let session = session.insert(Box::new(settings.session()?));
+            // Kept until the handshake is done, then sent with its last message.
+            session.writer().write_all(REQUEST)?;
+            tls::send(|to| session.write_tls(to), &mut stream)?;
+        } else {
+            stream.write_all(&[ECHO])?;
+        }
+        epoll::add(poll, &stream, EventData::new_u64(token), EventFlags::IN)?;
+        Ok(Flight { stream, since, session })
+    }
+
+    /// Takes what has arrived: itself again while the answer is not there yet, none when it is done.
+    fn advance(mut self) -> std::io::Result<Option<Flight>> {
+        let Some(session) = &mut self.session else {
+            let mut answer = [0];
+            self.stream.read_exact(&mut answer)?;
+            return if answer == [ECHO] { Ok(None) } else { Err(std::io::Error::other("another byte")) };
+        };
+        match tls::advance(session, &mut self.stream)? {
+            Progress::Waiting => Ok(Some(self)),
+            Progress::Answered => {
+                session.send_close_notify();
+                tls::send(|to| session.write_tls(to), &mut self.stream)?;
+                Ok(None)
+            }
+        }
+    }
 }

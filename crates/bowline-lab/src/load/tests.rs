@@ -5,15 +5,20 @@ use std::net::{TcpListener, TcpStream};
 
 /// A backend on a thread of its own, which ends with the test's process.
 fn backend() -> SocketAddr {
+    backend_and_authority().0
+}
+
+fn backend_and_authority() -> (SocketAddr, ClientTls) {
     let backend = Backend::bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = backend.address().unwrap();
+    let tls = ClientTls::new(backend.authority()).unwrap();
     std::thread::spawn(move || backend.serve());
-    address
+    (address, tls)
 }
 
 #[test]
 fn the_client_counts_what_the_backend_served() {
-    let outcome = connect(backend(), Duration::from_millis(200), 8).unwrap();
+    let outcome = connect(backend(), Duration::from_millis(200), 8, None).unwrap();
     assert!(outcome.connections > 8, "{outcome:?}");
     assert_eq!(outcome.failed, 0, "{outcome:?}");
     assert!(outcome.seconds >= 0.2, "{outcome:?}");
@@ -22,7 +27,7 @@ fn the_client_counts_what_the_backend_served() {
 #[test]
 fn refused_connections_are_failures_and_end_the_run_early() {
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let outcome = connect(free, Duration::from_secs(600), 4).unwrap();
+    let outcome = connect(free, Duration::from_secs(600), 4, None).unwrap();
     assert_eq!(outcome.connections, 0);
     assert!(outcome.failed >= 1_000, "{outcome:?}");
 }
@@ -36,13 +41,13 @@ fn a_connection_that_is_closed_without_its_byte_is_a_failure() {
             let _ = stream.read(&mut [0]);
         }
     });
-    let outcome = connect(address, Duration::from_millis(50), 2).unwrap();
+    let outcome = connect(address, Duration::from_millis(50), 2, None).unwrap();
     assert_eq!(outcome.connections, 0);
     assert!(outcome.failed > 0, "{outcome:?}");
 }
 
 #[test]
-fn tls_is_answered_by_a_stand_in() {
+fn what_is_no_tls_is_answered_by_an_alert() {
     let mut stream = TcpStream::connect(backend()).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     // A handshake record whose message is nothing a server knows: the answer is an alert record (type 21), not an echo.
@@ -53,11 +58,50 @@ fn tls_is_answered_by_a_stand_in() {
 }
 
 #[test]
+fn new_tls_connections_are_served() {
+    let (address, tls) = backend_and_authority();
+    let outcome = connect(address, Duration::from_millis(200), 4, Some(&tls)).unwrap();
+    assert!(outcome.connections > 4, "{outcome:?}");
+    assert_eq!(outcome.failed, 0, "{outcome:?}");
+}
+
+#[test]
+fn a_backend_of_another_authority_is_not_trusted() {
+    let (_, stranger) = backend_and_authority();
+    let outcome = connect(backend(), Duration::from_millis(50), 4, Some(&stranger)).unwrap();
+    assert_eq!(outcome.connections, 0);
+    assert!(outcome.failed > 0, "{outcome:?}");
+}
+
+#[test]
+fn one_connection_has_all_its_requests_answered() {
+    let (address, tls) = backend_and_authority();
+    let answers = ask(address, Duration::from_millis(100), &tls).unwrap();
+    assert!(answers.requests > 10, "{answers:?}");
+    assert!(answers.p50_micros > 0.0 && answers.p50_micros <= answers.p99_micros, "{answers:?}");
+}
+
+#[test]
+fn bulk_comes_on_every_connection() {
+    let received = receive(backend(), Duration::from_millis(100), 3).unwrap();
+    assert!(received.bytes > 1_000_000, "{received:?}");
+    assert_eq!(received.failed, 0, "{received:?}");
+}
+
+#[test]
+fn idle_connections_stay() {
+    let idle = Idle::open(backend(), 20).unwrap();
+    assert_eq!(serde_json::to_value(&idle).unwrap(), serde_json::json!({"connections": 20}));
+    let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    assert!(Idle::open(gone, 1).is_err());
+}
+
+#[test]
 fn wrong_usage_is_an_error() {
     for words in [
-        &["echo"][..],
+        &["serve"][..],
         &["connect", "--to", "127.0.0.1:1"],
-        &["echo", "--listen", "nowhere"],
+        &["serve", "--listen", "nowhere", "--ca", "file"],
         &["other"],
         &[],
     ] {
