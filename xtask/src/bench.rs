@@ -5,32 +5,30 @@
 //! the variants interleaved, their order reversed every second round; ratios are taken inside a round, and the median
 //! of the rounds counts. CPU comes from the scheduler's own account of each thread.
 
+mod bounds;
 mod measure;
 mod namespace;
 mod proxies;
 mod report;
+mod scenario;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use serde_json::Value;
 
 use crate::command;
 use crate::workspace::Workspace;
-use measure::{Round, Sample};
+use measure::Round;
 use proxies::{Bench, Variant};
+use report::{Conditions, Report};
+use scenario::Scenario;
 
 /// Rounds and their length of a run that counts, and of a run that only shows that every number is produced.
 const ROUNDS: u32 = 7;
-const SECONDS: f64 = 1.5;
+const SECONDS: f64 = 1.0;
 const SMOKE_ROUNDS: u32 = 2;
-const SMOKE_SECONDS: f64 = 0.25;
-
-/// Connections that the client has open at a time.
-const CONCURRENCY: u32 = 32;
+const SMOKE_SECONDS: f64 = 0.1;
 
 /// How this program calls itself inside the namespace.
 const INSIDE: &str = "--inside";
@@ -42,11 +40,14 @@ pub(crate) struct Options {
     inside: bool,
     rounds: u32,
     seconds: f64,
+    /// What is measured; all when none is named.
+    scenarios: Vec<Scenario>,
 }
 
 impl Options {
     pub(crate) fn smoke() -> Options {
-        Options { smoke: true, inside: false, rounds: SMOKE_ROUNDS, seconds: SMOKE_SECONDS }
+        let scenarios = Vec::new();
+        Options { smoke: true, inside: false, rounds: SMOKE_ROUNDS, seconds: SMOKE_SECONDS, scenarios }
     }
 
     pub(crate) fn parse(words: &[&str]) -> Result<Options, String> {
@@ -54,7 +55,7 @@ impl Options {
         let mut options = if smoke {
             Options::smoke()
         } else {
-            Options { smoke, inside: false, rounds: ROUNDS, seconds: SECONDS }
+            Options { smoke, inside: false, rounds: ROUNDS, seconds: SECONDS, scenarios: Vec::new() }
         };
         let mut words = words.iter();
         while let Some(word) = words.next() {
@@ -71,6 +72,13 @@ impl Options {
                         words.next().and_then(|number| number.parse().ok()).filter(|number| *number > 0.0);
                     options.seconds = number.ok_or("--seconds needs a number above 0")?;
                 }
+                "--measure" => {
+                    let name = words.next().copied().unwrap_or_default();
+                    let names = Scenario::ALL.map(Scenario::name).join(", ");
+                    let scenario = Scenario::named(name)
+                        .ok_or_else(|| format!("--measure {name}: give one of {names}"))?;
+                    options.scenarios.push(scenario);
+                }
                 other => return Err(format!("bench: unknown option {other}")),
             }
         }
@@ -82,6 +90,17 @@ impl Options {
         if self.smoke { "debug" } else { "release" }
     }
 
+    /// Shows only that every number is produced.
+    fn is_smoke(&self) -> bool {
+        self.smoke
+    }
+
+    /// What was picked, each once, in the order of the pages.
+    fn picked(&self) -> Vec<Scenario> {
+        let all = Scenario::ALL.into_iter();
+        all.filter(|scenario| self.scenarios.is_empty() || self.scenarios.contains(scenario)).collect()
+    }
+
     fn words(&self) -> Vec<String> {
         let mut words = vec!["bench".to_owned(), INSIDE.to_owned()];
         words.extend(self.smoke.then(|| "--smoke".to_owned()));
@@ -91,6 +110,9 @@ impl Options {
             "--seconds".to_owned(),
             self.seconds.to_string(),
         ]);
+        for scenario in &self.scenarios {
+            words.extend(["--measure".to_owned(), scenario.name().to_owned()]);
+        }
         words
     }
 }
@@ -134,59 +156,78 @@ fn build(workspace: &Workspace, options: &Options) -> Result<()> {
 
 /// Runs inside the namespace, on one CPU.
 fn measure_all(workspace: &Workspace, options: &Options) -> Result<()> {
-    let conditions = namespace::prepare()?;
+    let mut conditions = namespace::prepare()?;
     for line in &conditions {
         println!("  {line}");
     }
     let folder = workspace.target.join("bench");
     fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
+    let scenarios = options.picked();
+    let mut variants = Variant::ALL.to_vec();
+    variants.retain(|variant| scenarios.iter().any(|scenario| scenario.variants().contains(variant)));
     let bench = Bench::start(
         &folder,
         workspace.built(options.profile(), "bowline"),
         workspace.built(options.profile(), "examples/load"),
+        &variants,
     )?;
-    let mut rounds = Vec::new();
+    let mut rounds: Vec<Vec<Round>> = scenarios.iter().map(|_| Vec::new()).collect();
     for number in 0..options.rounds {
-        let mut round = Round::default();
-        let mut order: Vec<Variant> = bench.variants().collect();
-        if number % 2 == 1 {
-            order.reverse();
+        for (scenario, rounds) in scenarios.iter().zip(&mut rounds) {
+            let round = one_round(&bench, *scenario, number, options)?;
+            let main = scenario.measures().first().map(|measure| round.shown(*measure)).unwrap_or_default();
+            println!("  round {} of {}: {}: {main}", number + 1, options.rounds, scenario.name());
+            rounds.push(round);
         }
-        for variant in order {
-            round.insert(variant, sample(&bench, variant, options)?);
-        }
-        println!("  round {} of {}: {round}", number + 1, options.rounds);
-        rounds.push(round);
     }
+    conditions.extend(bench.versions.iter().cloned());
     drop(bench);
-    let report = report::Report::new(&rounds, conditions, options.seconds, options.smoke);
-    print!("\n{}", report.table());
+    conditions.push(namespace::load_average("at the end"));
+    let conditions = Conditions { lines: conditions, seconds: options.seconds, smoke: options.smoke };
+    let reports: Vec<Report> = scenarios
+        .iter()
+        .zip(&rounds)
+        .map(|(scenario, rounds)| Report::new(*scenario, rounds, conditions.clone()))
+        .collect();
     let folder = if options.smoke { folder } else { workspace.root.join("docs/bench") };
-    write(&folder, "connections.md", &report.markdown())?;
-    write(&folder, "connections.json", &format!("{:#}\n", report.json()))?;
-    if options.smoke {
-        return report.complete();
-    }
-    report.judge()
+    conclude(&scenarios, &reports, &folder, options)
 }
 
-/// One variant under load for the length of a round.
-fn sample(bench: &Bench, variant: Variant, options: &Options) -> Result<Sample> {
-    let before = bench.cpu(variant)?;
-    let mut load = Command::new(&bench.load);
-    load.args(["connect", "--to", &bench.address(variant)?.to_string()]);
-    load.args(["--seconds", &options.seconds.to_string(), "--concurrency", &CONCURRENCY.to_string()]);
-    let printed = command::output(&mut load)?;
-    let proxy_cpu = bench.cpu(variant)?.saturating_sub(before);
-    let told: Value =
-        serde_json::from_str(&printed).with_context(|| format!("read the load's result: {printed}"))?;
-    let connections = told["connections"].as_u64().context("`connections` of the load")?;
-    let failed = told["failed"].as_u64().context("`failed` of the load")?;
-    let seconds = told["seconds"].as_f64().context("`seconds` of the load")?;
-    if connections == 0 {
-        bail!("{}: no connection succeeded, {failed} failed", variant.name());
+/// One scenario with all its variants, in the other order every second time.
+fn one_round(bench: &Bench, scenario: Scenario, number: u32, options: &Options) -> Result<Round> {
+    let mut order = bench.running_of(scenario.variants());
+    if number % 2 == 1 {
+        order.reverse();
     }
-    Ok(Sample { connections, failed, took: Duration::from_secs_f64(seconds), proxy_cpu })
+    let mut round = Round::default();
+    for variant in order {
+        round.insert(variant, scenario.sample(bench, variant, options)?);
+    }
+    Ok(round)
+}
+
+/// Shows and writes everything, then judges.
+fn conclude(scenarios: &[Scenario], reports: &[Report], folder: &Path, options: &Options) -> Result<()> {
+    for (scenario, report) in scenarios.iter().zip(reports) {
+        print!("\n{}", report.table());
+        let name = scenario.name();
+        write(folder, &format!("{name}.md"), &report.markdown())?;
+        write(folder, &format!("{name}.svg"), &report.svg())?;
+        write(folder, &format!("{name}.json"), &format!("{:#}\n", report.json()))?;
+    }
+    for report in reports {
+        report.complete()?;
+    }
+    if options.smoke {
+        return Ok(());
+    }
+    for judged in reports.iter().flat_map(Report::judged) {
+        println!("{judged}");
+    }
+    match report::missed(reports) {
+        0 => Ok(()),
+        missed => bail!("{missed} bounds missed"),
+    }
 }
 
 fn write(folder: &Path, name: &str, text: &str) -> Result<()> {

@@ -14,7 +14,7 @@ use std::process::ExitCode;
 
 const USAGE: &str = "\
 cargo xtask test [--no-install]   everything the project asserts about itself
-cargo xtask bench [--smoke]       the figures, beside the incumbents, in one run
+cargo xtask bench [--smoke]       the figures, beside the incumbents, in one run; --measure NAME picks, repeatable
 cargo xtask tidy                  the conventions that a machine can check
 cargo xtask docs                  writes the generated files under docs/
 ";

@@ -1,69 +1,124 @@
 //! What is measured, from samples of a round to medians with their spread.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::time::Duration;
 
 use super::proxies::Variant;
 
 /// What the load saw of one variant in one round.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Sample {
-    /// Connections that had their byte back.
-    pub(super) connections: u64,
+    pub(super) values: BTreeMap<Measure, f64>,
+    /// Connections that did not do what they were for: with any, the values are worth nothing.
     pub(super) failed: u64,
-    pub(super) took: Duration,
-    /// CPU time of all threads of the proxy meanwhile.
-    pub(super) proxy_cpu: Duration,
 }
 
 /// One number that a sample gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Measure {
-    /// Connect, one byte there and back, close: per second. More is better.
-    NewConnections,
-    /// CPU seconds of the proxy per 10,000 of these. Less is better.
-    ProxyCpu,
+    Connections,
+    ConnectionCpu,
+    TlsConnections,
+    TlsConnectionCpu,
+    AnswerP50,
+    AnswerP99,
+    Requests,
+    Bulk,
+    BulkCpu,
+    BulkMany,
+    BulkManyCpu,
+    Memory,
+}
+
+/// How a measure is called and shown.
+struct Facts {
+    title: &'static str,
+    key: &'static str,
+    digits: usize,
+    better: Better,
+}
+
+/// Which way is good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Better {
+    More,
+    Less,
 }
 
 impl Measure {
-    pub(super) const ALL: [Measure; 2] = [Measure::NewConnections, Measure::ProxyCpu];
-
     pub(super) fn title(self) -> &'static str {
-        match self {
-            Measure::NewConnections => "plain new connections/s (connect, 1 byte there and back, close)",
-            Measure::ProxyCpu => "proxy CPU seconds per 10,000 new connections",
-        }
+        self.facts().title
     }
 
     /// In JSON.
     pub(super) fn key(self) -> &'static str {
-        match self {
-            Measure::NewConnections => "newConnectionsPerSecond",
-            Measure::ProxyCpu => "proxyCpuSecondsPer10kConnections",
-        }
+        self.facts().key
     }
 
     /// Digits after the point.
     pub(super) fn digits(self) -> usize {
+        self.facts().digits
+    }
+
+    pub(super) fn better(self) -> Better {
+        self.facts().better
+    }
+
+    /// Says something about the proxy alone, so that the direct way has none.
+    pub(super) fn is_proxy_cpu(self) -> bool {
         match self {
-            Measure::NewConnections => 0,
-            Measure::ProxyCpu => 3,
+            Measure::ConnectionCpu | Measure::TlsConnectionCpu | Measure::BulkCpu | Measure::BulkManyCpu => {
+                true
+            }
+            Measure::Connections
+            | Measure::TlsConnections
+            | Measure::AnswerP50
+            | Measure::AnswerP99
+            | Measure::Requests
+            | Measure::Bulk
+            | Measure::BulkMany
+            | Measure::Memory => false,
         }
     }
 
-    /// The sample's value; none where the measure says nothing about the variant.
-    pub(super) fn value(self, variant: Variant, sample: &Sample) -> Option<f64> {
-        let connections = sample.connections as f64;
+    fn facts(self) -> Facts {
+        use Better::{Less, More};
+        let facts = |title, key, digits, better| Facts { title, key, digits, better };
         match self {
-            Measure::NewConnections => Some(connections / sample.took.as_secs_f64()),
-            Measure::ProxyCpu if variant == Variant::Direct => None,
-            Measure::ProxyCpu => Some(sample.proxy_cpu.as_secs_f64() / connections * 10_000.0),
+            Measure::Connections => facts("plain new connections/s", "newConnectionsPerSecond", 0, More),
+            Measure::ConnectionCpu => facts(
+                "proxy CPU seconds per 10,000 new connections",
+                "proxyCpuSecondsPer10kConnections",
+                3,
+                Less,
+            ),
+            Measure::TlsConnections => facts("new TLS connections/s", "newTlsConnectionsPerSecond", 0, More),
+            Measure::TlsConnectionCpu => facts(
+                "proxy CPU seconds per 10,000 new TLS connections",
+                "proxyCpuSecondsPer10kTlsConnections",
+                3,
+                Less,
+            ),
+            Measure::AnswerP50 => facts("microseconds to an answer, median", "answerMicrosP50", 1, Less),
+            Measure::AnswerP99 => {
+                facts("microseconds to an answer, 99th percentile", "answerMicrosP99", 1, Less)
+            }
+            Measure::Requests => facts("requests/s", "requestsPerSecond", 0, More),
+            Measure::Bulk => facts("GB/s, one connection", "bulkGigabytesPerSecond", 2, More),
+            Measure::BulkCpu => {
+                facts("proxy CPU seconds per GB, one connection", "bulkProxyCpuSecondsPerGigabyte", 3, Less)
+            }
+            Measure::BulkMany => facts("GB/s, 16 connections", "bulk16GigabytesPerSecond", 2, More),
+            Measure::BulkManyCpu => {
+                facts("proxy CPU seconds per GB, 16 connections", "bulk16ProxyCpuSecondsPerGigabyte", 3, Less)
+            }
+            Measure::Memory => {
+                facts("MB per 10,000 idle connections", "megabytesPer10kIdleConnections", 2, Less)
+            }
         }
     }
 }
 
-/// All variants, one after the other.
+/// All variants of one scenario, one after the other.
 #[derive(Debug, Default)]
 pub(super) struct Round(BTreeMap<Variant, Sample>);
 
@@ -77,7 +132,7 @@ impl Round {
     }
 
     pub(super) fn value(&self, measure: Measure, variant: Variant) -> Option<f64> {
-        measure.value(variant, self.0.get(&variant)?)
+        self.0.get(&variant)?.values.get(&measure).copied()
     }
 
     pub(super) fn failed(&self, variant: Variant) -> u64 {
@@ -86,19 +141,17 @@ impl Round {
 
     /// `variant` divided by `to`, both of this round: what disturbed the machine disturbed both.
     pub(super) fn ratio(&self, measure: Measure, variant: Variant, to: Variant) -> Option<f64> {
-        Some(self.value(measure, variant)? / self.value(measure, to)?)
+        Some(self.value(measure, variant)? / self.value(measure, to)?).filter(|ratio| ratio.is_finite())
     }
-}
 
-impl fmt::Display for Round {
-    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut separator = "";
-        for variant in self.variants() {
-            let value = self.value(Measure::NewConnections, variant).unwrap_or_default();
-            write!(to, "{separator}{} {value:.0}/s", variant.name())?;
-            separator = ", ";
-        }
-        Ok(())
+    /// A line for whoever watches.
+    pub(super) fn shown(&self, measure: Measure) -> String {
+        let digits = measure.digits();
+        let values = self.variants().filter_map(|variant| {
+            let value = self.value(measure, variant)?;
+            Some(format!("{} {value:.digits$}", variant.name()))
+        });
+        values.collect::<Vec<_>>().join(", ")
     }
 }
 

@@ -82,9 +82,14 @@ pub(super) fn prepare() -> Result<Vec<String>> {
         Ok(()) => lines.push("autogroup nice -20".to_owned()),
         Err(error) => lines.push(format!("autogroup as it is ({error})")),
     }
-    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    lines.push(format!("load average at the start {}", load.split_whitespace().next().unwrap_or("unknown")));
+    lines.push(load_average("at the start"));
     Ok(lines)
+}
+
+/// How busy the machine is, this run included.
+pub(super) fn load_average(when: &str) -> String {
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    format!("load average {when} {}", load.split_whitespace().next().unwrap_or("unknown"))
 }
 
 fn machine() -> String {

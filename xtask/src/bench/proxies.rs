@@ -2,14 +2,16 @@
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::command;
+use config::{HaProxy, NGINX_STREAM};
+
+mod config;
 
 /// How long a proxy may take until a byte comes back through it.
 const START_MAX: Duration = Duration::from_secs(10);
@@ -19,18 +21,31 @@ const START_MAX: Duration = Duration::from_secs(10);
 pub(super) enum Variant {
     Direct,
     HaProxy,
+    HaProxyLog,
+    HaProxyBuffers,
+    HaProxySplice,
     Nginx,
     Bowline,
 }
 
 impl Variant {
-    pub(super) const ALL: [Variant; 4] =
-        [Variant::Direct, Variant::HaProxy, Variant::Nginx, Variant::Bowline];
+    pub(super) const ALL: [Variant; 7] = [
+        Variant::Direct,
+        Variant::HaProxy,
+        Variant::HaProxyLog,
+        Variant::HaProxyBuffers,
+        Variant::HaProxySplice,
+        Variant::Nginx,
+        Variant::Bowline,
+    ];
 
     pub(super) fn name(self) -> &'static str {
         match self {
             Variant::Direct => "direct",
             Variant::HaProxy => "HAProxy",
+            Variant::HaProxyLog => "HAProxy, log on",
+            Variant::HaProxyBuffers => "HAProxy, 64 KiB buffers",
+            Variant::HaProxySplice => "HAProxy, forced splice",
             Variant::Nginx => "nginx stream",
             Variant::Bowline => "bowline",
         }
@@ -40,7 +55,9 @@ impl Variant {
     fn version(self, bowline: &Path) -> Option<String> {
         let (program, argument) = match self {
             Variant::Direct => return Some(String::new()),
-            Variant::HaProxy => (Path::new("haproxy"), "-v"),
+            Variant::HaProxy | Variant::HaProxyLog | Variant::HaProxyBuffers | Variant::HaProxySplice => {
+                (Path::new("haproxy"), "-v")
+            }
             Variant::Nginx if !Path::new(NGINX_STREAM).exists() => return None,
             Variant::Nginx => (Path::new("nginx"), "-v"),
             Variant::Bowline => (bowline, "--version"),
@@ -51,18 +68,26 @@ impl Variant {
     }
 }
 
-/// Debian's nginx-light has the module in a package of its own.
-const NGINX_STREAM: &str = "/usr/lib/nginx/modules/ngx_stream_module.so";
-
 /// The backend and all proxies, running; ended when this is dropped.
 pub(super) struct Bench {
-    /// The load tool.
-    pub(super) load: PathBuf,
+    programs: Programs,
     backend: Running,
     proxies: Vec<(Variant, Running)>,
+    /// One line for each program that is compared.
+    pub(super) versions: Vec<String>,
 }
 
-struct Running {
+/// What is run, and where its files lie.
+struct Programs {
+    bowline: PathBuf,
+    load: PathBuf,
+    folder: PathBuf,
+    /// Where logs go: a socket that nobody reads, so that a log costs its writer and nobody else.
+    log_sink: UdpSocket,
+}
+
+/// A process that listens; ended when this is dropped.
+pub(super) struct Running {
     child: Child,
     address: SocketAddr,
 }
@@ -75,30 +100,68 @@ impl Drop for Running {
     }
 }
 
+impl Running {
+    /// Where it listens.
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Bytes of anonymous memory, each divided by the number of its users (`Pss_Anon`, proc_pid_smaps_rollup(5)).
+    pub(super) fn anonymous_memory(&self) -> Result<u64> {
+        let path = format!("/proc/{}/smaps_rollup", self.child.id());
+        let text = fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
+        let line = text.lines().find_map(|line| line.strip_prefix("Pss_Anon:"));
+        let kibibytes = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+        Ok(kibibytes.with_context(|| format!("Pss_Anon in {path}"))? * 1024)
+    }
+}
+
 impl Bench {
-    /// Starts the backend, then each proxy that is installed. bowline must be there.
-    pub(super) fn start(folder: &Path, bowline: PathBuf, load: PathBuf) -> Result<Bench> {
+    /// Starts the backend, then each of these proxies that is installed. bowline must be there.
+    pub(super) fn start(
+        folder: &Path,
+        bowline: PathBuf,
+        load: PathBuf,
+        variants: &[Variant],
+    ) -> Result<Bench> {
+        let log_sink = UdpSocket::bind("127.0.0.1:0").context("open a socket for logs")?;
+        let programs = Programs { bowline, load, folder: folder.to_owned(), log_sink };
         let address = free_address()?;
-        let mut command = Command::new(&load);
-        command.args(["echo", "--listen", &address.to_string()]);
+        let mut command = Command::new(&programs.load);
+        command.args(["serve", "--listen", &address.to_string(), "--ca"]).arg(programs.authority());
         let backend = spawn("backend", command, address, folder)?;
-        let mut proxies = Vec::new();
-        for variant in Variant::ALL {
-            let Some(version) = variant.version(&bowline) else {
+        let (mut proxies, mut versions) = (Vec::new(), Vec::new());
+        for variant in variants.iter().copied().filter(|variant| *variant != Variant::Direct) {
+            let Some(version) = variant.version(&programs.bowline) else {
                 println!("SKIPPED: {}: not installed", variant.name());
                 continue;
             };
-            if let Some((command, own)) = prepare(variant, &bowline, folder, address)? {
-                println!("  {}: {version}", variant.name());
-                proxies.push((variant, spawn(variant.name(), command, own, folder)?));
+            if !versions.contains(&version) {
+                versions.push(version);
             }
+            proxies.push((variant, programs.start(variant, address)?));
         }
-        Ok(Bench { load, backend, proxies })
+        Ok(Bench { programs, backend, proxies, versions })
     }
 
-    /// What runs, the direct way first.
-    pub(super) fn variants(&self) -> impl Iterator<Item = Variant> {
-        std::iter::once(Variant::Direct).chain(self.proxies.iter().map(|(variant, _)| *variant))
+    /// What runs of these, in their order.
+    pub(super) fn running_of(&self, variants: &[Variant]) -> Vec<Variant> {
+        variants.iter().copied().filter(|variant| self.running(*variant).is_ok()).collect()
+    }
+
+    /// One more process of this kind, before the same backend.
+    pub(super) fn another(&self, variant: Variant) -> Result<Running> {
+        self.programs.start(variant, self.backend.address)
+    }
+
+    /// The load tool.
+    pub(super) fn load(&self) -> &Path {
+        &self.programs.load
+    }
+
+    /// A file with the authority of the backend's certificate.
+    pub(super) fn authority(&self) -> PathBuf {
+        self.programs.authority()
     }
 
     /// Where the client connects to.
@@ -132,70 +195,57 @@ impl Bench {
     }
 }
 
-/// The proxy's command line and the address it will listen on, its configuration written; none for the direct way.
-fn prepare(
-    variant: Variant,
-    bowline: &Path,
-    folder: &Path,
-    backend: SocketAddr,
-) -> Result<Option<(Command, SocketAddr)>> {
-    let own = free_address()?;
-    let configured = |name: &str, text: String| -> Result<PathBuf> {
-        let path = folder.join(name);
+impl Programs {
+    fn authority(&self) -> PathBuf {
+        self.folder.join("ca.pem")
+    }
+
+    /// Writes the proxy's configuration and starts it.
+    fn start(&self, variant: Variant, backend: SocketAddr) -> Result<Running> {
+        let own = free_address()?;
+        let command = match variant {
+            Variant::Direct => bail!("the direct way is no program"),
+            Variant::HaProxy => self.haproxy(HaProxy::Default, own, backend)?,
+            Variant::HaProxyLog => {
+                let sink = self.log_sink.local_addr().context("ask for a bound address")?;
+                self.haproxy(HaProxy::Log(sink), own, backend)?
+            }
+            Variant::HaProxyBuffers => self.haproxy(HaProxy::Buffers, own, backend)?,
+            Variant::HaProxySplice => self.haproxy(HaProxy::Splice, own, backend)?,
+            Variant::Nginx => {
+                let text = config::nginx(&self.folder, own, backend);
+                let mut command = Command::new("nginx");
+                command.args(["-e", "stderr", "-p"]).arg(&self.folder).arg("-c");
+                command.arg(self.write(&format!("nginx-{}.conf", own.port()), &text)?);
+                command
+            }
+            Variant::Bowline => {
+                let text = config::cluster(own, backend, free_address()?);
+                let mut command = Command::new(&self.bowline);
+                command.args(["run", "--node", "client", "--config"]);
+                command.arg(self.write(&format!("cluster-{}.yaml", own.port()), &text)?);
+                command
+            }
+        };
+        spawn(variant.name(), command, own, &self.folder)
+    }
+
+    fn haproxy(&self, kind: HaProxy, own: SocketAddr, backend: SocketAddr) -> Result<Command> {
+        let text = config::haproxy(kind, own, backend);
+        let mut command = Command::new("haproxy");
+        command.args(["-db", "-f"]).arg(self.write(&format!("haproxy-{}.cfg", own.port()), &text)?);
+        Ok(command)
+    }
+
+    fn write(&self, name: &str, text: &str) -> Result<PathBuf> {
+        let path = self.folder.join(name);
         fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
         Ok(path)
-    };
-    let mut command;
-    match variant {
-        Variant::Direct => return Ok(None),
-        Variant::HaProxy => {
-            command = Command::new("haproxy");
-            command.args(["-db", "-f"]).arg(configured("haproxy.cfg", haproxy(own, backend))?);
-        }
-        Variant::Nginx => {
-            command = Command::new("nginx");
-            command.args(["-e", "stderr", "-p"]).arg(folder).arg("-c");
-            command.arg(configured("nginx.conf", nginx(folder, own, backend))?);
-        }
-        Variant::Bowline => {
-            command = Command::new(bowline);
-            command.args(["run", "--node", "client", "--config"]);
-            command.arg(configured("cluster.yaml", cluster(own, backend, free_address()?))?);
-        }
     }
-    Ok(Some((command, own)))
-}
-
-/// Defaults for TCP: no log, no check, one thread.
-fn haproxy(own: SocketAddr, backend: SocketAddr) -> String {
-    format!(
-        "global\n    nbthread 1\n    maxconn 8000\ndefaults\n    mode tcp\n    timeout connect 5s\n    timeout client 1m\n    \
-         timeout server 1m\nlisten all\n    bind {own}\n    server backend {backend}\n"
-    )
-}
-
-fn nginx(folder: &Path, own: SocketAddr, backend: SocketAddr) -> String {
-    let pid = folder.join("nginx.pid");
-    format!(
-        "daemon off;\nmaster_process off;\nworker_processes 1;\nerror_log stderr crit;\npid {};\nload_module {NGINX_STREAM};\n\
-         events {{ worker_connections 8000; }}\nstream {{ server {{ listen {own}; proxy_pass {backend}; }} }}\n",
-        pid.display()
-    )
-}
-
-fn cluster(own: SocketAddr, backend: SocketAddr, admin: SocketAddr) -> String {
-    format!(
-        "apiVersion: bowline.dev/v1alpha1\nkind: Cluster\nmetadata: {{name: bench}}\nspec:\n  nodes:\n  \
-         - {{name: backend, roles: [control-plane], addresses: [\"{}\"]}}\n  - {{name: client, roles: [worker]}}\n  \
-         apiServer: {{port: {}}}\n  access: {{internal: {{mode: node-local, port: {}}}}}\n  admin: {{listen: \"{admin}\"}}\n",
-        backend.ip(),
-        backend.port(),
-        own.port()
-    )
 }
 
 fn spawn(name: &str, mut command: Command, address: SocketAddr, folder: &Path) -> Result<Running> {
-    let log = folder.join(format!("{}.log", name.replace(' ', "-")));
+    let log = folder.join(format!("{}-{}.log", name.replace([' ', ','], "-"), address.port()));
     let file = File::create(&log).with_context(|| format!("make {}", log.display()))?;
     let errors = file.try_clone().context("share a log file")?;
     let child = command.stdin(Stdio::null()).stdout(file).stderr(errors).spawn();
@@ -220,10 +270,10 @@ fn echoes(address: SocketAddr) -> bool {
     let trial = || -> std::io::Result<bool> {
         let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(1))?;
         stream.set_read_timeout(Some(Duration::from_secs(1)))?;
-        stream.write_all(b"?")?;
+        stream.write_all(b"x")?;
         let mut answer = [0];
         stream.read_exact(&mut answer)?;
-        Ok(answer == *b"?")
+        Ok(answer == *b"x")
     };
     trial().unwrap_or(false)
 }
@@ -232,10 +282,4 @@ fn echoes(address: SocketAddr) -> bool {
 fn free_address() -> Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0").context("find a free port")?;
     listener.local_addr().context("ask for a bound address")
-}
-
-/// Which versions are compared, for the report.
-pub(super) fn haproxy_version() -> String {
-    let printed = command::output(Command::new("haproxy").arg("-v")).unwrap_or_default();
-    printed.lines().next().unwrap_or("not installed").to_owned()
 }
