@@ -9,6 +9,9 @@ pub(super) const NGINX_STREAM: &str = "/usr/lib/nginx/modules/ngx_stream_module.
 /// Clients at a time, each with two descriptors: as many as fit into 20,000, which is a usual hard limit.
 const CONNECTIONS_MAX: u32 = 9_500;
 
+/// Pipes of the HAProxy that splices: more than any load here uses. By default it wants so many that the descriptors run out.
+const PIPES_MAX: u32 = 200;
+
 /// What an HAProxy does beyond its defaults.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum HaProxy {
@@ -28,7 +31,9 @@ pub(super) fn haproxy(kind: HaProxy, own: SocketAddr, backend: SocketAddr) -> St
         HaProxy::Default => (String::new(), ""),
         HaProxy::Log(sink) => (format!("    log {sink} local0\n"), "    log global\n    option tcplog\n"),
         HaProxy::Buffers => ("    tune.bufsize 65536\n".to_owned(), ""),
-        HaProxy::Splice => (String::new(), "    option splice-request\n    option splice-response\n"),
+        HaProxy::Splice => {
+            (format!("    maxpipes {PIPES_MAX}\n"), "    option splice-request\n    option splice-response\n")
+        }
     };
     format!(
         "global\n    nbthread 1\n    maxconn {CONNECTIONS_MAX}\n{global}defaults\n    mode tcp\n{defaults}    timeout connect 5s\n    \
