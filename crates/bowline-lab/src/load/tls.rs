@@ -21,7 +21,7 @@ const HEAD_END: &[u8] = b"\r\n\r\n";
 
 /// What it gets: an answer to a balancer's probe as well, for which the status is what counts. The body has 110 bytes.
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 110\r\n\r\n\
-    {\"major\":\"1\",\"minor\":\"34\",\"gitVersion\":\"v1.34.0\",\"gitTreeState\":\"clean\",\"compiler\":\"gc\",\
+    {\"major\":\"1\",\"minor\":\"34\",\"gitVersion\":\"v1.34.0\",\"gitCommit\":\"5f3c\",\"compiler\":\"gc\",\
     \"platform\":\"linux/amd64\"}\n";
 
 /// Most plaintext taken at a time; a request and an answer are far smaller.
@@ -164,3 +164,6 @@ pub(super) fn serve(
     send(|to| session.write_tls(to), stream)?;
     taken.map(|_| ()).map_err(io::Error::other)
 }
+
+#[cfg(test)]
+mod tests;
