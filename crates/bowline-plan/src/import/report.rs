@@ -51,14 +51,23 @@ impl Place {
     }
 
     pub(crate) fn remark(&self, kind: RemarkKind, message: impl Into<String>) -> Remark {
-        Remark { file: self.file.to_string(), line: self.line, kind, message: message.into() }
+        Remark { file: self.file.to_string(), line: self.line, kind, message: one_line(message.into()) }
     }
 
     pub(crate) fn problem(&self, message: impl Into<String>, remedy: impl Into<String>) -> Problem {
         let (file, line) = (self.file.to_string(), self.line);
-        let (message, remedy) = (message.into(), remedy.into());
+        let (message, remedy) = (one_line(message.into()), one_line(remedy.into()));
         Problem { file, line, column: None, path: String::new(), message, remedy }
     }
+}
+
+/// Foreign names can hold anything; what is printed of them is printable and stays on its line.
+fn one_line(text: String) -> String {
+    if !text.contains(char::is_control) {
+        return text;
+    }
+    let shown = |c: char| if c.is_control() { c.escape_debug().to_string() } else { c.to_string() };
+    text.chars().map(shown).collect()
 }
 
 impl RemarkKind {

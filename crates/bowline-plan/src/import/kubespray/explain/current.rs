@@ -20,6 +20,8 @@ pub(in crate::import::kubespray) struct Rules<'a> {
     pub(in crate::import::kubespray) members: Members<'a>,
     /// By host; all that are in a group of Kubespray's.
     pub(in crate::import::kubespray) addresses: BTreeMap<HostId, Addresses>,
+    /// Nodes of the cluster, which hosts of etcd alone are not.
+    cluster: BTreeSet<HostId>,
     /// Why hosts that nobody connects to are not among them.
     pub(in crate::import::kubespray) unknown: Vec<Unknown>,
 }
@@ -61,7 +63,11 @@ impl<'a> Rules<'a> {
                 Err(problem) => unknown.push(problem),
             }
         }
-        if problems.is_empty() { Ok(Self { groups, members, addresses, unknown }) } else { Err(problems) }
+        if problems.is_empty() {
+            Ok(Self { groups, members, addresses, cluster: cluster.iter().copied().collect(), unknown })
+        } else {
+            Err(problems)
+        }
     }
 
     /// # Errors
@@ -165,7 +171,7 @@ impl<'a> Rules<'a> {
         let kind = view.scope.text("loadbalancer_apiserver_type")?;
         let is_known = kind.is_none_or(|(kind, _)| matches!(kind.as_str(), "nginx" | "haproxy"));
         let is_apart = !view.is_control_plane || view.bind_address != BIND_ADDRESS;
-        Ok(view.local_balancer && is_known && is_apart && self.groups.members(CLUSTER).contains(&id))
+        Ok(view.local_balancer && is_known && is_apart && self.cluster.contains(&id))
     }
 
     fn proxy_upstreams(&self, view: &View<'_>) -> Vec<String> {
