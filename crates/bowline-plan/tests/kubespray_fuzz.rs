@@ -190,24 +190,3 @@ fn unchanged_they_are_good() {
         check(name, text.as_bytes(), VARIABLES.as_bytes(), b"{}");
     }
 }
-
-/// 5,000 nodes, every one with variables of its own in a file and in the inventory.
-#[test]
-fn five_thousand_nodes_are_imported() {
-    let begun = Instant::now();
-    let mut files = Files::new("big");
-    let mut text = String::from("[kube_control_plane]\nnode[0:2]\n[kube_node]\nnode[0:4999]\n[all]\n");
-    for node in 0..5_000 {
-        text.push_str(&format!("node{node} ip=10.{}.{}.1\n", node / 250, node % 250));
-        files
-            .insert(
-                &format!("host_vars/node{node}.yml"),
-                format!("access_ip: 10.{}.{}.2", node / 250, node % 250).into(),
-            )
-            .unwrap();
-    }
-    files.insert("hosts.ini", text.into()).unwrap();
-    let imported = kubespray::import(&kubespray::read(&files, None).unwrap(), Edition::Current).unwrap();
-    assert_eq!(bowline_plan::plan(imported.cluster(), 1).nodes.len(), 5_000);
-    assert!(begun.elapsed() < PATIENCE, "{:?}", begun.elapsed());
-}
