@@ -16,12 +16,26 @@ fn backend_and_authority() -> (SocketAddr, ClientTls) {
     (address, tls)
 }
 
+/// Runs for longer and longer until there is enough to judge: how much a busy machine does in a given time is not what is tested.
+fn until<T>(enough: impl Fn(&T) -> bool, run: impl Fn(Duration) -> T) -> T {
+    let mut time = Duration::from_millis(50);
+    loop {
+        let outcome = run(time);
+        if enough(&outcome) || time > Duration::from_secs(20) {
+            return outcome;
+        }
+        time *= 2;
+    }
+}
+
 #[test]
 fn the_client_counts_what_the_backend_served() {
-    let outcome = connect(backend(), Duration::from_millis(200), 8, None).unwrap();
+    let address = backend();
+    let outcome =
+        until(|seen: &Outcome| seen.connections > 8, |time| connect(address, time, 8, None).unwrap());
     assert!(outcome.connections > 8, "{outcome:?}");
     assert_eq!(outcome.failed, 0, "{outcome:?}");
-    assert!(outcome.seconds >= 0.2, "{outcome:?}");
+    assert!(outcome.seconds >= 0.05, "{outcome:?}");
 }
 
 #[test]
@@ -41,7 +55,7 @@ fn a_connection_that_is_closed_without_its_byte_is_a_failure() {
             let _ = stream.read(&mut [0]);
         }
     });
-    let outcome = connect(address, Duration::from_millis(50), 2, None).unwrap();
+    let outcome = until(|seen: &Outcome| seen.failed > 0, |time| connect(address, time, 2, None).unwrap());
     assert_eq!(outcome.connections, 0);
     assert!(outcome.failed > 0, "{outcome:?}");
 }
@@ -60,7 +74,8 @@ fn what_is_no_tls_is_answered_by_an_alert() {
 #[test]
 fn new_tls_connections_are_served() {
     let (address, tls) = backend_and_authority();
-    let outcome = connect(address, Duration::from_millis(200), 4, Some(&tls)).unwrap();
+    let outcome =
+        until(|seen: &Outcome| seen.connections > 4, |time| connect(address, time, 4, Some(&tls)).unwrap());
     assert!(outcome.connections > 4, "{outcome:?}");
     assert_eq!(outcome.failed, 0, "{outcome:?}");
 }
@@ -68,7 +83,9 @@ fn new_tls_connections_are_served() {
 #[test]
 fn a_backend_of_another_authority_is_not_trusted() {
     let (_, stranger) = backend_and_authority();
-    let outcome = connect(backend(), Duration::from_millis(50), 4, Some(&stranger)).unwrap();
+    let address = backend();
+    let outcome =
+        until(|seen: &Outcome| seen.failed > 0, |time| connect(address, time, 4, Some(&stranger)).unwrap());
     assert_eq!(outcome.connections, 0);
     assert!(outcome.failed > 0, "{outcome:?}");
 }
@@ -76,14 +93,15 @@ fn a_backend_of_another_authority_is_not_trusted() {
 #[test]
 fn one_connection_has_all_its_requests_answered() {
     let (address, tls) = backend_and_authority();
-    let answers = ask(address, Duration::from_millis(100), &tls).unwrap();
+    let answers = until(|seen: &Answers| seen.requests > 10, |time| ask(address, time, &tls).unwrap());
     assert!(answers.requests > 10, "{answers:?}");
     assert!(answers.p50_micros > 0.0 && answers.p50_micros <= answers.p99_micros, "{answers:?}");
 }
 
 #[test]
 fn bulk_comes_on_every_connection() {
-    let received = receive(backend(), Duration::from_millis(100), 3).unwrap();
+    let address = backend();
+    let received = until(|seen: &Received| seen.bytes > 1_000_000, |time| receive(address, time, 3).unwrap());
     assert!(received.bytes > 1_000_000, "{received:?}");
     assert_eq!(received.failed, 0, "{received:?}");
 }
