@@ -57,7 +57,7 @@ pub use plan::{
     API_SERVERS, Authentication, BALANCERS, ETCD, HostsLine, INGRESS, Listener, NodePlan, Plan, Policy,
     PoolEndpoint, PoolPlan, Probe, ProbeTarget, Role, RouterPeer, Sans, VirtualRouter,
 };
-pub use planner::plan;
+pub use planner::{advertised_sans, node_sans, plan};
 pub use problem::Problem;
 pub use schema::json_schema;
 pub use step::{Step, diff};

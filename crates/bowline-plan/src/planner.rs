@@ -29,6 +29,7 @@ mod routers;
 mod sans;
 
 pub(crate) use listeners::{carries_ingress, is_served_by_own_api_server};
+pub use sans::{advertised_sans, node_sans};
 
 /// The loopback address that every machine has.
 pub(crate) const LOOPBACK_V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);

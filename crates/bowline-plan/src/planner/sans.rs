@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use super::LOOPBACK;
 use crate::cluster::{Cluster, Host, Mode, Node, NodeRole, VirtualIp};
+use crate::endpoints::{Class, endpoints};
 use crate::plan::Sans;
 
 /// What a certificate holds, sorted as it is printed: names, then addresses.
@@ -16,19 +17,43 @@ struct Names {
 }
 
 pub(super) fn sans(cluster: &Cluster) -> Sans {
-    Sans { apiserver: api_server(cluster).into_list(), etcd: etcd(cluster).into_list() }
+    Sans { apiserver: api_server(cluster, None).into_list(), etcd: etcd(cluster, None).into_list() }
 }
 
-fn api_server(cluster: &Cluster) -> Names {
+/// What the certificates of one node have to hold: what all nodes share, and of the nodes that serve the same only its own
+/// names and addresses.
+pub fn node_sans(cluster: &Cluster, node: &str) -> Sans {
+    Sans {
+        apiserver: api_server(cluster, Some(node)).into_list(),
+        etcd: etcd(cluster, Some(node)).into_list(),
+    }
+}
+
+/// The part of all SANs that clients are told to use, the pods' own way included; the others are held for whoever uses a
+/// node by name.
+pub fn advertised_sans(cluster: &Cluster) -> Sans {
+    let (mut apiserver, mut etcd) = (Names::default(), Names::default());
+    apiserver.add_service(cluster);
+    for access in [cluster.internal(), cluster.external()] {
+        apiserver.names.extend(access.names.iter().cloned());
+    }
+    for client in endpoints(cluster) {
+        let names = if client.class == Class::Etcd { &mut etcd } else { &mut apiserver };
+        client.targets.iter().for_each(|target| names.add_host(&target.host));
+    }
+    Sans { apiserver: apiserver.into_list(), etcd: etcd.into_list() }
+}
+
+/// The nodes with `role`, or of them only the one named.
+fn serving<'a>(cluster: &'a Cluster, role: NodeRole, only: Option<&str>) -> impl Iterator<Item = &'a Node> {
+    cluster.with_role(role).filter(move |node| only.is_none_or(|only| node.name == only))
+}
+
+fn api_server(cluster: &Cluster, only: Option<&str>) -> Names {
     let mut names = Names::default();
     names.add_local();
-    let domain = &cluster.kubernetes().dns_domain;
-    for name in ["kubernetes", "kubernetes.default", "kubernetes.default.svc"] {
-        names.add_name(name);
-    }
-    names.add_name(&format!("kubernetes.default.svc.{domain}"));
-    names.addresses.extend(cluster.kubernetes().service_cidrs.iter().map(|cidr| cidr.first_host()));
-    for node in cluster.with_role(NodeRole::ControlPlane) {
+    names.add_service(cluster);
+    for node in serving(cluster, NodeRole::ControlPlane, only) {
         names.add_node(node);
     }
     for access in [cluster.internal(), cluster.external()] {
@@ -50,9 +75,9 @@ fn api_server(cluster: &Cluster) -> Names {
     names
 }
 
-fn etcd(cluster: &Cluster) -> Names {
+fn etcd(cluster: &Cluster, only: Option<&str>) -> Names {
     let mut names = Names::default();
-    let mut members = cluster.with_role(NodeRole::Etcd).peekable();
+    let mut members = serving(cluster, NodeRole::Etcd, only).peekable();
     if members.peek().is_some() {
         names.add_local();
     }
@@ -65,6 +90,16 @@ impl Names {
     fn add_local(&mut self) {
         self.add_name("localhost");
         self.addresses.extend(LOOPBACK);
+    }
+
+    /// The names and addresses by which pods know the API server.
+    fn add_service(&mut self, cluster: &Cluster) {
+        let domain = &cluster.kubernetes().dns_domain;
+        for name in ["kubernetes", "kubernetes.default", "kubernetes.default.svc"] {
+            self.add_name(name);
+        }
+        self.add_name(&format!("kubernetes.default.svc.{domain}"));
+        self.addresses.extend(cluster.kubernetes().service_cidrs.iter().map(|cidr| cidr.first_host()));
     }
 
     fn add_node(&mut self, node: &Node) {
