@@ -1,5 +1,6 @@
 //! The command line: what can be asked for, and how it ends.
 
+mod certs;
 mod check;
 mod endpoints;
 mod generate;
@@ -41,6 +42,8 @@ enum Command {
     Endpoints(endpoints::EndpointsArgs),
     /// Make a description of another system's: a Kubespray inventory, a Juju bundle
     Import(import::ImportArgs),
+    /// Issue certificates with the names the plan asks for, read them, and hold them against the plan
+    Certs(certs::CertsArgs),
     /// Print what the daemon on this machine is doing
     Status(status::StatusArgs),
     /// Show the whole thing on this machine: stand-in API servers fail in turn, and what a client sees of it
@@ -116,6 +119,7 @@ fn dispatch(command: &Command) -> Result<(), Failure> {
         Command::Plan(args) => plan::plan(args),
         Command::Endpoints(args) => endpoints::endpoints(args),
         Command::Import(args) => import::import(args),
+        Command::Certs(args) => certs::certs(args),
         Command::Status(args) => status::status(args),
         Command::Demo(args) => demo::run(args),
         Command::StandIn { options } => Ok(bowline_lab::standin::run(options.iter().cloned())?),

@@ -7,6 +7,7 @@
 #![warn(missing_docs)]
 
 pub mod admin;
+pub mod certs;
 pub mod cli;
 pub mod client;
 pub mod daemon;

@@ -1,5 +1,6 @@
 //! `bowline generate`: the files under docs/ that follow from the code.
 
+use crate::certs::{CertsCheck, CertsInspect};
 use crate::demo::Demo;
 use crate::documents::{Check, Endpoints, Explain, Import, PlanDiff, PlanDocument, Status};
 use crate::failure::Failure;
@@ -35,6 +36,8 @@ fn write(directory: &Path) -> anyhow::Result<()> {
     let explained = schema_for!(Explain<kubespray::Explained>);
     write_json(directory, "json/import-explain-kubespray.schema.json", &explained)?;
     write_json(directory, "json/import-explain-juju.schema.json", &schema_for!(Explain<juju::Explanation>))?;
+    write_json(directory, "json/certs-check.schema.json", &schema_for!(CertsCheck))?;
+    write_json(directory, "json/certs-inspect.schema.json", &schema_for!(CertsInspect))?;
     write_json(directory, "json/demo.schema.json", &schema_for!(Demo))
 }
 

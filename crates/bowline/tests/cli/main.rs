@@ -4,6 +4,7 @@
 //! Each snapshot is one run. `INSTA_UPDATE=always cargo test -p bowline --test cli` writes them anew, to be read as a diff.
 
 mod bad_input;
+mod certs;
 mod commands;
 mod daemon;
 mod foreign;
