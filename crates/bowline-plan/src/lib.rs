@@ -28,7 +28,6 @@ mod cluster;
 mod description;
 mod endpoints;
 mod find;
-#[allow(dead_code, reason = "the importers themselves follow")]
 pub mod import;
 mod lint;
 mod load;

@@ -128,10 +128,6 @@ impl<'t> Cursor<'t> {
         }
     }
 
-    pub(super) fn is_null(&self) -> bool {
-        self.tree.value == Value::Null
-    }
-
     pub(super) fn is_mapping(&self) -> bool {
         matches!(self.tree.value, Value::Mapping(_))
     }

@@ -24,7 +24,6 @@ pub(super) struct Machine {
     /// Empty when the status has none.
     pub(super) hostname: String,
     pub(super) addresses: Vec<IpAddr>,
-    pub(super) place: Place,
 }
 
 #[derive(Debug)]
@@ -77,7 +76,7 @@ fn machine(status: &mut Status, name: &str, at: &Cursor<'_>, problems: &mut Vec<
         }
     }
     let hostname = at.get("hostname").and_then(|at| at.scalar()).unwrap_or_default().to_owned();
-    status.machines.insert(name.to_owned(), Machine { hostname, addresses, place: place(at) });
+    status.machines.insert(name.to_owned(), Machine { hostname, addresses });
     for (name, container) in at.get("containers").iter().flat_map(Cursor::entries) {
         machine(status, name, &container, problems);
     }

@@ -52,9 +52,7 @@ pub(super) struct Topology<'b, 't> {
     /// Serves those for people: `loadbalancer-external`, `loadbalancer`; `None` where it is the same.
     pub(super) outer_balancer: Option<Part<'b, 't>>,
     pub(super) keepalived: Option<(&'t str, &'b Application<'t>)>,
-    /// Addresses that move between machines.
-    pub(super) floating: BTreeSet<IpAddr>,
-    /// Those, and addresses that several machines have.
+    /// Addresses that move between machines, and those that several machines have.
     pub(super) not_own: BTreeSet<IpAddr>,
 }
 
@@ -68,7 +66,7 @@ pub(super) fn find<'b, 't>(
     remarks: &mut Vec<Remark>,
 ) -> Result<Topology<'b, 't>, Vec<Problem>> {
     let floating = floating(bundle);
-    let not_own: BTreeSet<IpAddr> = floating.iter().copied().chain(status.shared()).collect();
+    let not_own: BTreeSet<IpAddr> = floating.into_iter().chain(status.shared()).collect();
     let part = |name, application, remarks: &mut Vec<Remark>| {
         let units = units(name, application, status, &not_own, remarks);
         Part { name, application, units }
@@ -88,7 +86,7 @@ pub(super) fn find<'b, 't>(
         remarks.push(place(&application.at).remark(RemarkKind::NotUnderstood, message));
     }
     let keepalived = keepalived.first().copied();
-    Ok(Topology { bundle, status, control_plane, balancer, outer_balancer, keepalived, floating, not_own })
+    Ok(Topology { bundle, status, control_plane, balancer, outer_balancer, keepalived, not_own })
 }
 
 pub(super) fn control_plane<'b, 't>(
