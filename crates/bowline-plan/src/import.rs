@@ -36,6 +36,7 @@ pub use files::{BYTES_LIMIT, FILES_LIMIT, Files, TooMuch};
 pub use machines::{Machine, MachineRole};
 pub(crate) use report::Place;
 pub use report::{Remark, RemarkKind};
+pub(crate) use write::scalar_text;
 pub use write::to_yaml;
 
 /// What messages call the file that an import writes.

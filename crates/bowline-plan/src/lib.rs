@@ -34,6 +34,7 @@ mod load;
 mod plan;
 mod planner;
 mod problem;
+pub mod render;
 mod schema;
 mod source;
 mod step;

@@ -4,8 +4,10 @@ mod certs;
 mod check;
 mod endpoints;
 mod generate;
+mod hosts;
 mod import;
 mod plan;
+mod render;
 mod status;
 
 use crate::admin;
@@ -44,6 +46,10 @@ enum Command {
     Import(import::ImportArgs),
     /// Issue certificates with the names the plan asks for, read them, and hold them against the plan
     Certs(certs::CertsArgs),
+    /// Print what follows from the plan for others: hosts lines, certificates' names, kubeconfigs, configurations
+    Render(render::RenderArgs),
+    /// Keep the names of the description in this machine's hosts file
+    Hosts(hosts::HostsArgs),
     /// Print what the daemon on this machine is doing
     Status(status::StatusArgs),
     /// Show the whole thing on this machine: stand-in API servers fail in turn, and what a client sees of it
@@ -120,6 +126,8 @@ fn dispatch(command: &Command) -> Result<(), Failure> {
         Command::Endpoints(args) => endpoints::endpoints(args),
         Command::Import(args) => import::import(args),
         Command::Certs(args) => certs::certs(args),
+        Command::Render(args) => render::render(args),
+        Command::Hosts(args) => hosts::hosts(args),
         Command::Status(args) => status::status(args),
         Command::Demo(args) => demo::run(args),
         Command::StandIn { options } => Ok(bowline_lab::standin::run(options.iter().cloned())?),
@@ -141,4 +149,12 @@ fn load(file: &Path) -> Result<Cluster, Failure> {
     let bytes = daemon::read(file).map_err(|line| Failure::Input(vec![line]))?;
     bowline_plan::load(&file.display().to_string(), &bytes)
         .map_err(|problems| Failure::Input(problems.iter().map(ToString::to_string).collect()))
+}
+
+/// The name of the node asked for, or of this machine.
+fn own_node(cluster: &Cluster, file: &Path, asked: Option<&str>) -> Result<String, Failure> {
+    let is_own = |address| bowline_sys::host::is_own(address).unwrap_or(false);
+    bowline_plan::find_node(cluster, asked, &bowline_sys::host::name(), &is_own)
+        .map(str::to_owned)
+        .map_err(|error| Failure::Input(vec![format!("{}: {error}", file.display())]))
 }

@@ -1,7 +1,7 @@
 //! The documents that scripts read: every one names its `schema`; fields are added, never renamed.
 
 use bowline_plan::import::Remark;
-use bowline_plan::{ApiServerLoad, Client, Finding, Plan, Spof};
+use bowline_plan::{ApiServerLoad, Client, Finding, HostsLine, Plan, Sans, Spof};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -214,5 +214,40 @@ impl<T> Explain<T> {
     /// The document of these decisions.
     pub const fn new(explained: T, remarks: Vec<Remark>) -> Self {
         Self { schema: "bowline.dev/import-explain/v1", explained, remarks }
+    }
+}
+
+/// Lines for hosts files: `bowline render hosts --output json`.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HostsDocument {
+    /// `bowline.dev/render-hosts/v1`.
+    pub schema: &'static str,
+    /// By node.
+    pub nodes: BTreeMap<String, Vec<HostsLine>>,
+}
+
+impl HostsDocument {
+    /// The document of these lines.
+    pub const fn new(nodes: BTreeMap<String, Vec<HostsLine>>) -> Self {
+        Self { schema: "bowline.dev/render-hosts/v1", nodes }
+    }
+}
+
+/// Names that certificates have to hold: `bowline render sans --output json`.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SansDocument {
+    /// `bowline.dev/render-sans/v1`.
+    pub schema: &'static str,
+    /// The names.
+    #[serde(flatten)]
+    pub sans: Sans,
+}
+
+impl SansDocument {
+    /// The document of these names.
+    pub const fn new(sans: Sans) -> Self {
+        Self { schema: "bowline.dev/render-sans/v1", sans }
     }
 }

@@ -20,4 +20,5 @@ pub mod logs;
 pub mod metrics;
 pub mod output;
 pub mod probe;
+pub mod replace;
 pub mod view;

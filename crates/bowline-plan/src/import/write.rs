@@ -158,7 +158,7 @@ fn leaf(value: &Value) -> String {
 }
 
 /// Text, in quotes where some reader of YAML could take it for something else.
-fn scalar_text(text: &str) -> String {
+pub(crate) fn scalar_text(text: &str) -> String {
     const WORDS: [&str; 10] = ["true", "false", "null", "yes", "no", "on", "off", "y", "n", "nan"];
     let address = text.split_once('/').map_or(text, |(network, _)| network);
     let is_word = text.starts_with(|c: char| c.is_ascii_alphabetic())

@@ -2,7 +2,9 @@
 
 use crate::certs::{CertsCheck, CertsInspect};
 use crate::demo::Demo;
-use crate::documents::{Check, Endpoints, Explain, Import, PlanDiff, PlanDocument, Status};
+use crate::documents::{
+    Check, Endpoints, Explain, HostsDocument, Import, PlanDiff, PlanDocument, SansDocument, Status,
+};
 use crate::failure::Failure;
 use crate::metrics;
 use anyhow::Context;
@@ -38,6 +40,8 @@ fn write(directory: &Path) -> anyhow::Result<()> {
     write_json(directory, "json/import-explain-juju.schema.json", &schema_for!(Explain<juju::Explanation>))?;
     write_json(directory, "json/certs-check.schema.json", &schema_for!(CertsCheck))?;
     write_json(directory, "json/certs-inspect.schema.json", &schema_for!(CertsInspect))?;
+    write_json(directory, "json/render-hosts.schema.json", &schema_for!(HostsDocument))?;
+    write_json(directory, "json/render-sans.schema.json", &schema_for!(SansDocument))?;
     write_json(directory, "json/demo.schema.json", &schema_for!(Demo))
 }
 
