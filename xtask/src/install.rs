@@ -7,8 +7,9 @@ use anyhow::Result;
 use crate::command;
 
 /// What the tests that exist use; nothing in advance.
-const PACKAGES: [&str; 8] = [
+const PACKAGES: [&str; 9] = [
     "haproxy",
+    "keepalived",
     "etcd-server",
     "etcd-client",
     "iproute2",

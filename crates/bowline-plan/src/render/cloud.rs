@@ -142,8 +142,9 @@ impl Balancer<'_> {
             .collect();
         let targets: Vec<&str> = targets.into_iter().map(String::as_str).collect();
         format!(
-            "# Set SUBNETS to the subnets that the balancer is to be in, and VPC to their network.\n{}\
-             BALANCER=$(aws elbv2 create-load-balancer --name {name} --type network --scheme internal --subnets $SUBNETS \\\n  \
+            "# Set SUBNETS to the subnets that the balancer is to be in, VPC to their network, and SCHEME to internal, or to\n\
+             # internet-facing for clients elsewhere.\n{}\
+             BALANCER=$(aws elbv2 create-load-balancer --name {name} --type network --scheme $SCHEME --subnets $SUBNETS \\\n  \
              --query 'LoadBalancers[0].LoadBalancerArn' --output text)\n\
              aws elbv2 modify-load-balancer-attributes --load-balancer-arn \"$BALANCER\" \\\n  \
              --attributes Key=load_balancing.cross_zone.enabled,Value=true\n\

@@ -37,7 +37,7 @@ impl fmt::Display for UnendedBlock {
 
 impl core::error::Error for UnendedBlock {}
 
-/// A line outside the block that gives one of the block's names another address.
+/// A line before the block that gives one of the block's names another address.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Shadow {
     /// Counted from 1.
@@ -112,11 +112,12 @@ pub fn without_hosts_block(content: &[u8]) -> Result<Vec<u8>, UnendedBlock> {
     Ok(new)
 }
 
-/// Lines outside the block, and before it in the eyes of a resolver, that lead one of its names elsewhere.
+/// Lines before the block, which count before it, that lead one of its names elsewhere.
 pub fn shadows(content: &[u8], lines: &[HostsLine]) -> Vec<Shadow> {
-    let Ok(others) = without_hosts_block(content) else { return Vec::new() };
+    let Ok(parts) = parts(content) else { return Vec::new() };
     let mut found = Vec::new();
-    for (index, line) in others.split(|byte| *byte == b'\n').enumerate() {
+    for (index, part) in parts.iter().enumerate() {
+        let Part::Other(line) = part else { break };
         let line = String::from_utf8_lossy(line);
         let mut words = line.split('#').next().unwrap_or_default().split_whitespace();
         let Some(address) = words.next().and_then(|word| IpAddr::from_str(word).ok()) else { continue };

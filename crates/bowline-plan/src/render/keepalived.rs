@@ -36,7 +36,7 @@ pub fn keepalived(
         ));
     }
     let mut text = format!(
-        "global_defs {{\n    router_id {node}\n    enable_script_security\n    script_user nobody\n}}\n"
+        "global_defs {{\n    router_id {node}\n    enable_script_security\n    script_user root\n}}\n"
     );
     let looks = |balance: bool| {
         routers.iter().any(|router| router.balance == balance && router.track == Track::ApiServer)
@@ -107,8 +107,9 @@ fn instance(router: &VirtualRouter, interface: Option<&str>) -> Result<String, N
         text.push_str(&unicast(router)?);
     }
     if let (Authentication::Password, Some(password)) = (router.authentication, &router.password) {
+        let quotes = if password.chars().all(|c| c.is_ascii_alphanumeric()) { "" } else { "\"" };
         text.push_str(&format!(
-            "    authentication {{\n        auth_type PASS\n        auth_pass {password}\n    }}\n"
+            "    authentication {{\n        auth_type PASS\n        auth_pass {quotes}{password}{quotes}\n    }}\n"
         ));
     }
     text.push_str("    virtual_ipaddress {\n");

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::{NotRendered, client_url, reached, scalar};
 use crate::cluster::{Cluster, NodeRole};
 use crate::endpoints::{Class, Client, Rule, endpoints};
-use crate::plan::Plan;
+use crate::plan::{Listener, Plan};
 
 /// The first version of Kubernetes whose kubeadm has v1beta4.
 const FIRST_WITH_V1BETA4: (u16, u16) = (1, 31);
@@ -42,7 +42,11 @@ fn joining(cluster: &Cluster, plan: &Plan, endpoint: &str) -> String {
     if !endpoint.starts_with("localhost:") {
         return String::new();
     }
-    let has_none = |name: &str| plan.nodes.get(name).is_none_or(|node| node.listeners.is_empty());
+    let port = cluster.internal().port.get();
+    let has_none = |name: &str| {
+        let is_local = |one: &Listener| one.address.is_loopback() && one.port == port;
+        !plan.nodes.get(name).is_some_and(|node| node.listeners.iter().any(is_local))
+    };
     let mut text =
         "# bowline has to run on a node before the node joins: the endpoint is its listener.\n".to_owned();
     let without: Vec<&str> = cluster

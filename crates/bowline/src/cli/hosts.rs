@@ -64,8 +64,9 @@ fn apply(config: &Path, node: Option<&str>, file: &Path) -> Result<(), Failure> 
         .map_err(|error| Failure::Input(vec![format!("{}: {error}", file.display())]))?;
     for shadow in shadows(&old, lines) {
         complain(&format!(
-            "{}: another line leads {} to {}, and the first one counts; take that name out of it",
+            "{}:{}: this line leads {} to {}, and counts before those of bowline; take the name out of it",
             file.display(),
+            shadow.line,
             shadow.name,
             shadow.address
         ));

@@ -1,6 +1,6 @@
 //! `bowline render`: what follows from the plan, in the words of whoever reads it.
 
-use super::{ConfigArg, OutputArg, load, own_node};
+use super::{CONFIG, ConfigArg, OutputArg, load, own_node};
 use crate::documents::{HostsDocument, SansDocument};
 use crate::failure::Failure;
 use crate::output::{print, print_as};
@@ -97,18 +97,38 @@ struct KeepalivedArgs {
 struct SystemdArgs {
     #[command(flatten)]
     node: NodeArgs,
+    #[command(flatten)]
+    installed: InstalledArg,
     /// Where the program lies
-    #[arg(long, value_name = "FILE", default_value = "/usr/local/bin/bowline")]
+    #[arg(long, value_name = "FILE", default_value = "/usr/local/bin/bowline", value_parser = parse_absolute)]
     binary: String,
+}
+
+#[derive(Debug, Args)]
+struct InstalledArg {
+    /// Where the description lies on the nodes
+    #[arg(long, value_name = "FILE", default_value = CONFIG, value_parser = parse_absolute)]
+    installed: String,
 }
 
 #[derive(Debug, Args)]
 struct StaticPodArgs {
     #[command(flatten)]
     node: NodeArgs,
+    #[command(flatten)]
+    installed: InstalledArg,
     /// The container image with the program as its entry point
     #[arg(long, value_name = "IMAGE", default_value = concat!("bowline:", env!("CARGO_PKG_VERSION")))]
     image: String,
+}
+
+/// A path that means the same everywhere, and one word to whoever reads it.
+fn parse_absolute(text: &str) -> Result<String, &'static str> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@".contains(c);
+    match text.starts_with('/') && text.chars().all(is_plain) {
+        true => Ok(text.to_owned()),
+        false => Err("give an absolute path of letters, digits and /._-+@"),
+    }
 }
 
 pub(super) fn render(args: &RenderArgs) -> Result<(), Failure> {
@@ -120,7 +140,7 @@ pub(super) fn render(args: &RenderArgs) -> Result<(), Failure> {
             Ok(print_as(args.output.output, &document, || render::sans_text(&document.sans))?)
         }
         What::Kubeconfig(args) => kubeconfig::kubeconfig(args),
-        What::Kubeadm(args) => shown(args, |cluster, plan, node| render::kubeadm(cluster, plan, node)),
+        What::Kubeadm(args) => shown(args, render::kubeadm),
         What::Kubespray(args) => shown(args, |cluster, plan, node| match node {
             None => render::kubespray(cluster, plan),
             Some(node) => render::kubespray_host(cluster, node),
@@ -137,18 +157,12 @@ pub(super) fn render(args: &RenderArgs) -> Result<(), Failure> {
         What::Keepalived(args) => of_node(&args.node, |cluster, plan, node| {
             render::keepalived(cluster, plan, node, args.interface.as_deref())
         }),
-        What::Systemd(args) => {
-            let config = args.node.config.config.display().to_string();
-            shown(&args.node, |cluster, plan, node| {
-                render::systemd(cluster, plan, node, &args.binary, &config)
-            })
-        }
-        What::StaticPod(args) => {
-            let config = args.node.config.config.display().to_string();
-            shown(&args.node, |cluster, plan, node| {
-                render::static_pod(cluster, plan, node, &args.image, &config)
-            })
-        }
+        What::Systemd(args) => shown(&args.node, |cluster, plan, node| {
+            render::systemd(cluster, plan, node, &args.binary, &args.installed.installed)
+        }),
+        What::StaticPod(args) => shown(&args.node, |cluster, plan, node| {
+            render::static_pod(cluster, plan, node, &args.image, &args.installed.installed)
+        }),
     }
 }
 

@@ -12,3 +12,4 @@ mod harness;
 mod imports;
 mod planning;
 mod refusals;
+mod rendering;
