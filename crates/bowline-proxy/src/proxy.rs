@@ -184,7 +184,8 @@ impl Proxy {
         let watched = |hand: &Hand| Watched::new(Arc::clone(&hand.pulse), Arc::clone(&hand.mailbox));
         let workers = self.workers.iter().map(watched).collect();
         let thread = std::thread::Builder::new().name(WATCH.to_owned());
-        let thread = thread.spawn(move || pulse::watch(workers, &*sink, &end))?;
+        let occupancy = Arc::clone(&self.occupancy);
+        let thread = thread.spawn(move || pulse::watch(workers, &occupancy, &*sink, &end))?;
         Ok(Watch { ended, thread })
     }
 

@@ -9,6 +9,7 @@
 //! turn that lasts, and only a worker that the kernel does not let run needs a ping to be told from one that has nothing to do.
 
 use crate::mailbox::Mailbox;
+use crate::occupancy::Occupancy;
 use crate::report::{Event, Report, Sink};
 use bowline_sansio::Instant;
 use bowline_sys::clock;
@@ -17,10 +18,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-/// Between two looks at the workers.
+/// Between two looks at the workers while they serve somebody.
 pub const LOOK_EVERY: Duration = Duration::from_millis(90);
 
-/// Between two pings of a worker that answers.
+/// Between two pings of a worker that answers, and between two looks while nobody is served: an idle host is not woken for it.
 pub const PING_EVERY: Duration = Duration::from_secs(1);
 
 /// A turn, or an unanswered ping, of this age says that the worker is stuck. With the time until it is looked at it makes 270 ms
@@ -160,11 +161,15 @@ impl Watched {
 }
 
 /// Watches until the other end of `ended` is dropped.
-pub(crate) fn watch(mut workers: Vec<Watched>, sink: &dyn Sink, ended: &Receiver<()>) {
+pub(crate) fn watch(mut workers: Vec<Watched>, occupancy: &Occupancy, sink: &dyn Sink, ended: &Receiver<()>) {
     let mut last = Instant::from_nanos(clock::monotonic_nanos());
-    while ended.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Timeout) {
+    loop {
+        let pause = if occupancy.present() == 0 { PING_EVERY } else { LOOK_EVERY };
+        if ended.recv_timeout(pause) != Err(RecvTimeoutError::Timeout) {
+            return;
+        }
         let now = Instant::from_nanos(clock::monotonic_nanos());
-        let late = now.since(last) > LOOK_EVERY * 2;
+        let late = now.since(last) > pause + LOOK_EVERY;
         last = now;
         for (number, worker) in workers.iter_mut().enumerate() {
             if let Some(event) = worker.look(number, now, late) {
