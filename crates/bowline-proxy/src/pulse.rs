@@ -24,7 +24,7 @@ pub const LOOK_EVERY: Duration = Duration::from_millis(90);
 /// Between two pings of a worker that answers, and between two looks while nobody is served: an idle host is not woken for it.
 pub const PING_EVERY: Duration = Duration::from_secs(1);
 
-/// A turn, or an unanswered ping, of this age says that the worker is stuck. With the time until it is looked at it makes 270 ms
+/// A turn, or an unanswered ping, of this age says that the worker is stuck. With the time until it is looked at, while somebody is served, it makes 270 ms
 /// from the moment it stopped.
 pub const STUCK_AFTER: Duration = Duration::from_millis(180);
 
