@@ -13,7 +13,7 @@ use bowline_pool::Snapshot;
 use bowline_sys::epoll::{Epoll, Interest};
 use bowline_sys::limits;
 use bowline_sys::owner::{self, Owner};
-use bowline_sys::tcp::{self, Sharing};
+use bowline_sys::tcp::{self, Presence, Sharing};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
@@ -280,7 +280,9 @@ impl Proxy {
     /// One listening socket for each worker.
     fn bind(&self, address: SocketAddr) -> Result<(SocketAddr, Vec<OwnedFd>), BindError> {
         let listen = |address, sharing| {
-            tcp::listen(address, sharing, self.keep_alive).map_err(|source| match source.kind() {
+            tcp::listen(address, sharing, Presence::Required, self.keep_alive).map_err(|source| match source
+                .kind()
+            {
                 io::ErrorKind::AddrInUse => BindError::InUse { address, owner: owner::of_listener(address) },
                 _ => BindError::Failed { address, source },
             })

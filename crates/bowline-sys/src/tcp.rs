@@ -33,17 +33,36 @@ pub enum Sharing {
     Joining,
 }
 
+/// Whether this host must have the address.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Presence {
+    /// An interface has it, or binding fails.
+    Required,
+    /// Nobody asks: a virtual IP is listened on before it comes and after it has gone (`IP_FREEBIND`, `IPV6_FREEBIND`).
+    Optional,
+}
+
 /// A listening socket. Accepted sockets inherit `TCP_NODELAY` and keep-alive; an IPv6 one takes no IPv4.
 ///
 /// # Errors
 /// `EADDRINUSE` when the address is taken ([`crate::owner::of_listener`] knows by whom), `EADDRNOTAVAIL` when no interface has
-/// it, `EACCES` for a privileged port, `EAFNOSUPPORT` on a host without IPv6.
-pub fn listen(address: SocketAddr, sharing: Sharing, keep_alive: KeepAlive) -> io::Result<OwnedFd> {
+/// it though its presence is required, `EACCES` for a privileged port, `EAFNOSUPPORT` on a host without IPv6.
+pub fn listen(
+    address: SocketAddr,
+    sharing: Sharing,
+    presence: Presence,
+    keep_alive: KeepAlive,
+) -> io::Result<OwnedFd> {
     let socket = new_socket(address)?;
     // Connections of a process that has just ended may still hold the port without listening on it.
     sockopt::set_socket_reuseaddr(&socket, true)?;
     if address.is_ipv6() {
         sockopt::set_ipv6_v6only(&socket, true)?;
+    }
+    match (presence, address) {
+        (Presence::Required, _) => {}
+        (Presence::Optional, SocketAddr::V4(_)) => sockopt::set_ip_freebind(&socket, true)?,
+        (Presence::Optional, SocketAddr::V6(_)) => sockopt::set_ipv6_freebind(&socket, true)?,
     }
     sockopt::set_tcp_nodelay(&socket, true)?;
     set_keep_alive(&socket, keep_alive)?;

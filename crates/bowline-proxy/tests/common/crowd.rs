@@ -130,7 +130,12 @@ impl Crowd {
 
     /// One more endpoint.
     pub(crate) fn listen(&mut self) -> SocketAddr {
-        let listener = tcp::listen(any_port(), tcp::Sharing::Founding, bowline_proxy::Config::KEEP_ALIVE);
+        let listener = tcp::listen(
+            any_port(),
+            tcp::Sharing::Founding,
+            tcp::Presence::Required,
+            bowline_proxy::Config::KEEP_ALIVE,
+        );
         let listener = TcpListener::from(listener.unwrap());
         let token = LISTENER_TOKENS + self.listeners.len() as u64;
         self.epoll.add(&listener, token, Interest::READABLE).unwrap();

@@ -21,22 +21,22 @@ fn wait(socket: &OwnedFd, interest: Interest) -> bool {
 
 #[test]
 fn founding_is_exclusive_and_joining_shares() {
-    let first = listen(loopback(), Sharing::Founding, KEEP_ALIVE).unwrap();
+    let first = listen(loopback(), Sharing::Founding, Presence::Required, KEEP_ALIVE).unwrap();
     let address = local_address(&first).unwrap();
-    let joined = listen(address, Sharing::Joining, KEEP_ALIVE).unwrap();
+    let joined = listen(address, Sharing::Joining, Presence::Required, KEEP_ALIVE).unwrap();
     assert_eq!(local_address(&joined).unwrap(), address);
 
-    let again = listen(address, Sharing::Founding, KEEP_ALIVE).unwrap_err();
+    let again = listen(address, Sharing::Founding, Presence::Required, KEEP_ALIVE).unwrap_err();
     assert_eq!(again.kind(), ErrorKind::AddrInUse, "although the other would share");
     drop((first, joined));
-    listen(address, Sharing::Founding, KEEP_ALIVE).expect("free again");
+    listen(address, Sharing::Founding, Presence::Required, KEEP_ALIVE).expect("free again");
 }
 
 #[test]
 fn both_sockets_of_a_shared_address_get_connections() {
-    let first = listen(loopback(), Sharing::Founding, KEEP_ALIVE).unwrap();
+    let first = listen(loopback(), Sharing::Founding, Presence::Required, KEEP_ALIVE).unwrap();
     let address = local_address(&first).unwrap();
-    let second = listen(address, Sharing::Joining, KEEP_ALIVE).unwrap();
+    let second = listen(address, Sharing::Joining, Presence::Required, KEEP_ALIVE).unwrap();
     let clients: Vec<_> = (0..64).map(|_| TcpStream::connect(address).unwrap()).collect();
     let drain = |listener: &OwnedFd| std::iter::from_fn(|| accept(listener).ok()).count();
     let (a, b) = (drain(&first), drain(&second));
@@ -49,18 +49,25 @@ fn a_port_that_another_does_not_share_is_in_use() {
     let other = TcpListener::bind(loopback()).unwrap();
     let address = other.local_addr().unwrap();
     for sharing in [Sharing::Founding, Sharing::Joining] {
-        assert_eq!(listen(address, sharing, KEEP_ALIVE).unwrap_err().kind(), ErrorKind::AddrInUse);
+        assert_eq!(
+            listen(address, sharing, Presence::Required, KEEP_ALIVE).unwrap_err().kind(),
+            ErrorKind::AddrInUse
+        );
     }
 }
 
 #[test]
 fn an_ipv6_listener_takes_no_ipv4() {
-    let Ok(six) = listen((Ipv6Addr::UNSPECIFIED, 0).into(), Sharing::Founding, KEEP_ALIVE) else {
+    let Ok(six) =
+        listen((Ipv6Addr::UNSPECIFIED, 0).into(), Sharing::Founding, Presence::Required, KEEP_ALIVE)
+    else {
         println!("skipped: this host has no IPv6");
         return;
     };
     let port = local_address(&six).unwrap().port();
-    let four = listen((Ipv4Addr::UNSPECIFIED, port).into(), Sharing::Founding, KEEP_ALIVE).unwrap();
+    let four =
+        listen((Ipv4Addr::UNSPECIFIED, port).into(), Sharing::Founding, Presence::Required, KEEP_ALIVE)
+            .unwrap();
     let _client = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
     assert!(accept(&four).is_ok());
     assert_eq!(accept(&six).unwrap_err().kind(), ErrorKind::WouldBlock);
@@ -68,7 +75,7 @@ fn an_ipv6_listener_takes_no_ipv4() {
 
 #[test]
 fn accepted_sockets_inherit_the_listeners_options() {
-    let listener = listen(loopback(), Sharing::Founding, KEEP_ALIVE).unwrap();
+    let listener = listen(loopback(), Sharing::Founding, Presence::Required, KEEP_ALIVE).unwrap();
     let client = TcpStream::connect(local_address(&listener).unwrap()).unwrap();
     let (accepted, peer) = accept(&listener).unwrap();
     assert_eq!(peer, client.local_addr().unwrap());
@@ -115,7 +122,7 @@ fn a_reset_is_seen_by_the_peer() {
 /// end of stream.
 #[test]
 fn a_reset_after_the_end_of_the_stream_is_told_by_the_error_alone() {
-    let listener = listen(loopback(), Sharing::Founding, KEEP_ALIVE).unwrap();
+    let listener = listen(loopback(), Sharing::Founding, Presence::Required, KEEP_ALIVE).unwrap();
     let client = connect(local_address(&listener).unwrap()).unwrap();
     assert!(!wait(&client, Interest::STREAM), "connected");
     let (ours, _) = accept(&listener).unwrap();
@@ -144,7 +151,7 @@ fn a_refused_connect_fails_with_its_reason() {
 
 #[test]
 fn congestion_control_is_chosen_by_name() {
-    let listener = listen(loopback(), Sharing::Founding, KEEP_ALIVE).unwrap();
+    let listener = listen(loopback(), Sharing::Founding, Presence::Required, KEEP_ALIVE).unwrap();
     let known = sockopt::tcp_congestion(&listener).unwrap();
     set_congestion(&listener, &known).unwrap();
     assert!(set_congestion(&listener, "no-such-thing").is_err());
@@ -170,4 +177,19 @@ fn what_was_looked_at_is_still_there_until_it_is_dropped() {
     drop(peer);
     wait(&ours, Interest::READABLE);
     assert_eq!(peek(&ours, &mut scratch).unwrap(), 0);
+}
+
+#[test]
+fn an_address_that_is_not_here_is_bound_when_its_presence_is_optional() {
+    // Documentation addresses (RFC 5737, RFC 3849): no interface has them.
+    let elsewhere: [SocketAddr; 2] = ["192.0.2.1:0".parse().unwrap(), "[2001:db8::1]:0".parse().unwrap()];
+    for address in elsewhere {
+        let bind = |presence| listen(address, Sharing::Founding, presence, KEEP_ALIVE);
+        match bind(Presence::Optional) {
+            Ok(socket) => assert_eq!(local_address(&socket).unwrap().ip(), address.ip()),
+            Err(error) if error.raw_os_error() == Some(Errno::AFNOSUPPORT.raw_os_error()) => continue,
+            Err(error) => panic!("{address}: {error}"),
+        }
+        assert_eq!(bind(Presence::Required).unwrap_err().kind(), ErrorKind::AddrNotAvailable);
+    }
 }
