@@ -34,7 +34,7 @@ mod worker;
 pub use bowline_sys::tcp::{KeepAlive, Shortage};
 pub use config::{Config, ListenerId, PoolId, SourceLimits};
 pub use network::Network;
-pub use proxy::{BindError, Proxy, StartError};
+pub use proxy::{BindError, Eviction, Proxy, StartError};
 pub use pulse::{LOOK_EVERY, Liveness, PING_EVERY, STUCK_AFTER};
 pub use report::{EndReason, Event, Pause, Report, Sink};
 pub use stats::{ListenerStats, Stats};

@@ -5,6 +5,7 @@ use crate::stats::ListenerCounters;
 use bowline_pool::Snapshot;
 use bowline_sys::epoll::Waker;
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,7 +27,8 @@ pub(crate) enum Command {
     },
     Open {
         listener: ListenerId,
-        socket: OwnedFd,
+        address: SocketAddr,
+        socket: Arc<OwnedFd>,
         pool: PoolId,
         counters: Arc<ListenerCounters>,
     },
@@ -37,6 +39,11 @@ pub(crate) enum Command {
     /// Take the clients that wait in the accept queue, then close; `done` is dropped afterwards.
     Close {
         listener: ListenerId,
+        done: SyncSender<()>,
+    },
+    /// Close the listeners on these addresses and reset the connections that came in through them; `done` is dropped afterwards.
+    Evict {
+        addresses: Arc<[IpAddr]>,
         done: SyncSender<()>,
     },
     /// Reset every connection and end.

@@ -1,5 +1,7 @@
 //! The handle: starts the workers, and gives them listeners and snapshots.
 
+mod virtual_ip;
+
 use crate::admission::Admission;
 use crate::config::{Config, ListenerId, PoolId};
 use crate::mailbox::{Command, Mailbox};
@@ -24,6 +26,8 @@ use std::sync::mpsc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
+
+pub use virtual_ip::Eviction;
 
 /// Descriptors left to the rest of the process (probes, admin connections, files, listeners) when the connection limit is cut to
 /// what the descriptor limit allows.
@@ -140,9 +144,31 @@ struct Hand {
 /// What the handle knows of a listener: kept for its counters when it is closed.
 #[derive(Debug)]
 struct Listener {
-    open: bool,
+    state: State,
     /// One for each worker.
     counters: Vec<Arc<ListenerCounters>>,
+}
+
+#[derive(Debug)]
+enum State {
+    /// One socket for each worker, which holds it too.
+    Open {
+        place: Place,
+        sockets: Vec<Arc<OwnedFd>>,
+    },
+    /// Its address left this host; to be opened again as it was.
+    Evicted {
+        place: Place,
+    },
+    Closed,
+}
+
+/// Where a listener listens, and for whom.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    address: SocketAddr,
+    presence: Presence,
+    pool: PoolId,
 }
 
 impl Proxy {
@@ -250,11 +276,33 @@ impl Proxy {
         address: SocketAddr,
         pool: PoolId,
     ) -> Result<SocketAddr, BindError> {
+        self.open_where(listener, address, Presence::Required, pool)
+    }
+
+    fn open_where(
+        &self,
+        listener: ListenerId,
+        address: SocketAddr,
+        presence: Presence,
+        pool: PoolId,
+    ) -> Result<SocketAddr, BindError> {
         let mut listeners = self.listeners();
-        if listeners.get(&listener).is_some_and(|known| known.open) {
-            return Err(BindError::Open { listener });
+        match listeners.get(&listener).map(|known| &known.state) {
+            Some(State::Open { .. } | State::Evicted { .. }) => return Err(BindError::Open { listener }),
+            Some(State::Closed) | None => {}
         }
-        let (bound, sockets) = self.bind(address)?;
+        self.listen(&mut listeners, listener, address, presence, pool)
+    }
+
+    fn listen(
+        &self,
+        listeners: &mut BTreeMap<ListenerId, Listener>,
+        listener: ListenerId,
+        address: SocketAddr,
+        presence: Presence,
+        pool: PoolId,
+    ) -> Result<SocketAddr, BindError> {
+        let (bound, sockets) = self.bind(address, presence)?;
         if let Some(congestion) = self.loopback_congestion.as_ref().filter(|_| bound.ip().is_loopback()) {
             // Accepted connections inherit it; without it they are slower, not worse.
             sockets.iter().for_each(|socket| drop(tcp::set_congestion(socket, congestion)));
@@ -266,23 +314,26 @@ impl Proxy {
                 .map_err(|source| BindError::Failed { address, source })?;
         }
         let known = listeners.entry(listener).or_insert_with(|| Listener {
-            open: false,
+            state: State::Closed,
             counters: self.workers.iter().map(|_| Arc::default()).collect(),
         });
-        known.open = true;
-        for ((hand, counters), socket) in self.workers.iter().zip(&known.counters).zip(sockets) {
-            let counters = Arc::clone(counters);
-            hand.mailbox.post(Command::Open { listener, socket, pool, counters });
+        for ((hand, counters), socket) in self.workers.iter().zip(&known.counters).zip(&sockets) {
+            let (socket, counters) = (Arc::clone(socket), Arc::clone(counters));
+            hand.mailbox.post(Command::Open { listener, address: bound, socket, pool, counters });
         }
+        known.state = State::Open { place: Place { address: bound, presence, pool }, sockets };
         Ok(bound)
     }
 
     /// One listening socket for each worker.
-    fn bind(&self, address: SocketAddr) -> Result<(SocketAddr, Vec<OwnedFd>), BindError> {
+    fn bind(
+        &self,
+        address: SocketAddr,
+        presence: Presence,
+    ) -> Result<(SocketAddr, Vec<Arc<OwnedFd>>), BindError> {
         let listen = |address, sharing| {
-            tcp::listen(address, sharing, Presence::Required, self.keep_alive).map_err(|source| match source
-                .kind()
-            {
+            let listening = tcp::listen(address, sharing, presence, self.keep_alive);
+            listening.map(Arc::new).map_err(|source| match source.kind() {
                 io::ErrorKind::AddrInUse => BindError::InUse { address, owner: owner::of_listener(address) },
                 _ => BindError::Failed { address, source },
             })
@@ -298,6 +349,10 @@ impl Proxy {
 
     /// From now on the clients of `listener` are clients of `pool`; its connections stay where they are.
     pub fn retarget(&self, listener: ListenerId, pool: PoolId) {
+        match self.listeners().get_mut(&listener).map(|known| &mut known.state) {
+            Some(State::Open { place, .. } | State::Evicted { place }) => place.pool = pool,
+            Some(State::Closed) | None => {}
+        }
         self.tell_all(|| Command::Retarget { listener, pool });
     }
 
@@ -305,7 +360,7 @@ impl Proxy {
     /// free (or one second has passed, because a worker is stuck).
     pub fn close(&self, listener: ListenerId) {
         if let Some(known) = self.listeners().get_mut(&listener) {
-            known.open = false;
+            known.state = State::Closed;
         }
         self.close_all(&[listener]);
     }
@@ -314,12 +369,13 @@ impl Proxy {
     pub fn drain(&self) {
         let closing: Vec<ListenerId> = {
             let mut listeners = self.listeners();
-            let open = listeners.iter_mut().filter(|(_, known)| known.open);
-            open.map(|(listener, known)| {
-                known.open = false;
-                *listener
-            })
-            .collect()
+            let there = listeners.iter_mut().filter(|(_, known)| !matches!(known.state, State::Closed));
+            there
+                .map(|(listener, known)| {
+                    known.state = State::Closed;
+                    *listener
+                })
+                .collect()
         };
         self.close_all(&closing);
     }

@@ -129,13 +129,15 @@ pub enum EndReason {
     Silent,
     /// The kernel refused us something for it, such as room in the epoll set.
     LocalFailure,
+    /// The address it came in through left this host ([`crate::Proxy::evict`]).
+    Evicted,
     /// The proxy was stopped.
     Stopped,
 }
 
 impl EndReason {
     /// Every reason, for metrics.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Closed,
         Self::ClientReset,
         Self::EndpointReset,
@@ -153,6 +155,7 @@ impl EndReason {
         Self::SourceConnections,
         Self::SourceRate,
         Self::Silent,
+        Self::Evicted,
     ];
 
     /// The reason's place in [`EndReason::ALL`].
@@ -175,6 +178,7 @@ impl EndReason {
             Self::SourceConnections => 14,
             Self::SourceRate => 15,
             Self::Silent => 16,
+            Self::Evicted => 17,
         }
     }
 
@@ -193,6 +197,7 @@ impl EndReason {
             Self::GaveUp(GiveUp::LocalFailure) => "gave-up-local-failure",
             Self::NoPool => "no-pool",
             Self::LocalFailure => "local-failure",
+            Self::Evicted => "evicted",
             Self::Stopped => "stopped",
             Self::NotAllowed => "client-not-allowed",
             Self::SourceConnections => "source-connections",

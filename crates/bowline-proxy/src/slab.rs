@@ -72,6 +72,13 @@ impl<T> Slab<T> {
         Some(entry)
     }
 
+    /// The entries with their keys.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Key, &T)> {
+        (0..).zip(&self.slots).filter_map(|(slot, place)| {
+            place.entry.as_ref().map(|entry| (Key::new(slot, place.generation), entry))
+        })
+    }
+
     /// How many entries there are.
     pub(crate) fn len(&self) -> usize {
         self.slots.len() - self.free.len()

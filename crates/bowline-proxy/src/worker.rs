@@ -35,9 +35,10 @@ use bowline_sansio::{Instant, Prng};
 use bowline_sys::epoll::{self, Epoll, Events};
 use bowline_sys::pipe::Pipe;
 use bowline_sys::{clock, tcp};
-use connection::{Connection, Phase};
+use connection::{Connection, Origin, Phase};
 use pools::Pools;
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -204,16 +205,31 @@ impl Worker {
                 }
                 Command::RemovePool { pool } => self.pools.remove(pool),
                 Command::Introduce { pool, on } => self.pools.introduce(pool, on),
-                Command::Open { listener, socket, pool, counters } => {
-                    self.open(listener, socket, pool, counters);
+                Command::Open { listener, address, socket, pool, counters } => {
+                    self.open(Origin { listener, address, counters }, socket, pool);
                 }
                 Command::Retarget { listener, pool } => self.door.retarget(listener, pool),
                 Command::Close { listener, done } => {
                     self.close(listener);
                     drop(done);
                 }
+                Command::Evict { addresses, done } => {
+                    self.evict(&addresses);
+                    drop(done);
+                }
                 Command::Stop => self.stopping = true,
             }
+        }
+    }
+
+    /// Lets go of everybody who came in through one of `addresses`, and takes nobody else there.
+    fn evict(&mut self, addresses: &[IpAddr]) {
+        self.door.shut_out(addresses);
+        let came_there = |(key, connection): (Key, &Connection)| {
+            addresses.contains(&connection.origin.address.ip()).then_some(key)
+        };
+        for key in self.connections.iter().filter_map(came_there).collect::<Vec<_>>() {
+            self.end(key, EndReason::Evicted);
         }
     }
 
@@ -305,6 +321,7 @@ fn close(socket: std::os::fd::OwnedFd, reason: EndReason) {
         | EndReason::SourceRate
         | EndReason::Silent
         | EndReason::LocalFailure
+        | EndReason::Evicted
         | EndReason::Stopped => tcp::reset(socket),
     }
 }

@@ -81,6 +81,13 @@ pub fn listen(
     Ok(socket)
 }
 
+/// Ends listening at once, whoever else holds the descriptor: the accept queue is reset, and so is who comes from now on. The
+/// socket stays bound.
+pub fn stop_listening(listener: impl AsFd) {
+    // It fails only on a socket that does not listen, which is as it should be then.
+    let _ = rustix::net::shutdown(listener, Shutdown::Read);
+}
+
 /// The address a socket is bound to.
 ///
 /// # Errors

@@ -6,7 +6,7 @@ use crate::admission::{Refusal, Seat};
 use crate::config::{ListenerId, PoolId};
 use crate::relay::Duplex;
 use crate::report::{EndReason, Event, Pause};
-use crate::stats::{ListenerCounters, Moment, WorkerMoment};
+use crate::stats::{Moment, WorkerMoment};
 use crate::token::Token;
 use bowline_pool::Dial;
 use bowline_sansio::Instant;
@@ -14,7 +14,7 @@ use bowline_sys::epoll::Interest;
 use bowline_sys::tcp::{self, Shortage};
 use std::collections::BTreeMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -44,7 +44,8 @@ pub(super) struct Door {
 
 #[derive(Debug)]
 struct Listener {
-    socket: OwnedFd,
+    /// Shared with the handle, which can end listening without this thread.
+    socket: Arc<OwnedFd>,
     origin: Rc<Origin>,
     pool: PoolId,
     /// Clients to take at once. A call that finds nobody costs almost as much as one that finds somebody, so that one is taken
@@ -87,18 +88,17 @@ impl Door {
             listener.pool = pool;
         }
     }
+
+    /// Closes the listeners on these addresses; who waits there is not served.
+    pub(super) fn shut_out(&mut self, addresses: &[IpAddr]) {
+        self.listeners.retain(|_, listener| !addresses.contains(&listener.origin.address.ip()));
+    }
 }
 
 impl Worker {
     /// Takes over a listener whose socket is registered already.
-    pub(super) fn open(
-        &mut self,
-        listener: ListenerId,
-        socket: OwnedFd,
-        pool: PoolId,
-        counters: Arc<ListenerCounters>,
-    ) {
-        let origin = Rc::new(Origin { listener, counters });
+    pub(super) fn open(&mut self, origin: Origin, socket: Arc<OwnedFd>, pool: PoolId) {
+        let (listener, origin) = (origin.listener, Rc::new(origin));
         self.door.listeners.insert(listener, Listener { socket, origin, pool, burst: 1, ready_in: 0 });
         if self.door.shut.is_some() {
             self.poll_listeners(Interest::NOTHING);
@@ -154,6 +154,8 @@ impl Worker {
                 match tcp::shortage(&error) {
                     Some(shortage) => Taken::Not(Pause::Shortage(shortage)),
                     None if error.kind() == io::ErrorKind::WouldBlock => Taken::Nobody,
+                    // It does not listen any more, and is about to be closed.
+                    None if error.kind() == io::ErrorKind::InvalidInput => Taken::Nobody,
                     // That client failed before it was taken; the next one need not.
                     None => Taken::One,
                 }

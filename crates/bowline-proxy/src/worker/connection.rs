@@ -18,6 +18,8 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(super) struct Origin {
     pub(super) listener: ListenerId,
+    /// Where the listener is bound: no listener is a wildcard, so this is the clients' side of the connection too.
+    pub(super) address: SocketAddr,
     pub(super) counters: Arc<ListenerCounters>,
 }
 
