@@ -107,6 +107,10 @@ pub struct Etcd {
     pub gateway: bool,
     /// Whether API servers are given all members instead of their own.
     pub multiaccess: bool,
+    /// What API servers are given instead of members: a balancer before them. Empty for none.
+    pub access_addresses: Vec<Front>,
+    /// What all members tell their clients to use; otherwise each its own address.
+    pub advertised_address: Option<Front>,
     /// The authority that signed their certificates.
     pub ca_file: Option<String>,
     /// Shown to them.
@@ -293,6 +297,17 @@ impl Cluster {
     pub fn etcd(&self) -> &Etcd {
         &self.etcd
     }
+    /// What is before the etcd members and not one of them.
+    pub(crate) fn etcd_balancers(&self) -> impl Iterator<Item = &Front> {
+        let is_member = |host: &Host| match host {
+            Host::Address(address) => self.with_role(NodeRole::Etcd).any(|node| {
+                node.addresses.contains(address)
+                    || [node.access_address, node.public_address].contains(&Some(*address))
+            }),
+            Host::Name(name) => self.with_role(NodeRole::Etcd).any(|node| node.name == *name),
+        };
+        self.etcd.access_addresses.iter().filter(move |front| !is_member(&front.host))
+    }
     /// Where the API server of a node listens. The description has one address for all of them: where that is a single
     /// one, each listens on its own.
     pub(crate) fn bind_address(&self, node: &Node) -> IpAddr {
@@ -325,6 +340,11 @@ impl Cluster {
     /// Whether the node's hosts file is to be kept.
     pub fn manage_hosts(&self) -> bool {
         self.manage_hosts
+    }
+    /// Whether the description says in so many words that hosts files are not to be touched.
+    pub fn spares_hosts(&self) -> bool {
+        let path = Path::root().key("spec").key("hosts").key("manage");
+        !self.manage_hosts && self.source.has(&path)
     }
     /// Timers and limits.
     pub fn balancing(&self) -> &Balancing {

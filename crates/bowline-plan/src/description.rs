@@ -155,6 +155,11 @@ pub(crate) struct Etcd {
     /// Whether API servers are given all members instead of their own. Default: false.
     #[serde(skip_serializing_if = "is_false")]
     pub(crate) multiaccess: bool,
+    /// What API servers are given instead: addresses or DNS names of a balancer before the members, each perhaps with a
+    /// port. Default: none.
+    pub(crate) access_addresses: Vec<String>,
+    /// What the members tell their clients to use, perhaps with a port. Default: each its own address.
+    pub(crate) advertised_address: Option<String>,
     /// The authority that signed their certificates, a PEM file.
     pub(crate) ca_file: Option<String>,
     /// A certificate to show to them.
@@ -313,7 +318,8 @@ pub(crate) struct Certificates {
 #[derive(Deserialize, Serialize, JsonSchema, Default, Debug)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct Hosts {
-    /// Whether bowline keeps a block of lines in it. Default: false.
+    /// Whether bowline keeps a block of lines in it. Default: false; where that is said, `bowline hosts apply` keeps away
+    /// too.
     #[serde(skip_serializing_if = "is_false")]
     pub(crate) manage: bool,
 }

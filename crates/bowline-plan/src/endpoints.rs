@@ -56,6 +56,8 @@ pub enum Rule {
     Direct,
     /// A name that leads to the first control plane.
     DirectName,
+    /// What is before the etcd members: `etcd.accessAddresses`.
+    EtcdAccessAddresses,
     /// All etcd members: `etcd.multiaccess`.
     EtcdMultiaccess,
     /// The listener on the node's loopback addresses, which leads to all members: `etcd.gateway`.
@@ -141,6 +143,7 @@ impl Candidate {
                 "a name is given, and stays when an address changes"
             }
             Rule::VirtualIp | Rule::External | Rule::Direct => "it comes first",
+            Rule::EtcdAccessAddresses => "etcd.accessAddresses says so",
             Rule::EtcdMultiaccess => "etcd.multiaccess is set",
             Rule::EtcdGateway => "etcd.gateway is set, and leads to all members",
             Rule::EtcdOwnMember => "the node has a member of its own",
@@ -237,6 +240,7 @@ impl Rule {
             Self::ExternalName => "external-name",
             Self::Direct => "direct",
             Self::DirectName => "direct-name",
+            Self::EtcdAccessAddresses => "etcd-access-addresses",
             Self::EtcdMultiaccess => "etcd-multiaccess",
             Self::EtcdGateway => "etcd-gateway",
             Self::EtcdOwnMember => "etcd-own-member",

@@ -223,10 +223,16 @@ impl Checker<'_, '_> {
 
     fn etcd(&mut self, at: &Path, given: raw::Etcd) -> Etcd {
         self.refuse_half_pair(at, given.client_cert_file.is_some(), given.client_key_file.is_some());
+        let client_port = given.client_port.and_then(NonZeroU16::new).unwrap_or(ETCD_CLIENT_PORT);
+        let front = |text: &str| text::front(text, client_port);
+        let advertised =
+            given.advertised_address.map(|text| self.read(&at.key("advertisedAddress"), front(&text)));
         Etcd {
-            client_port: given.client_port.and_then(NonZeroU16::new).unwrap_or(ETCD_CLIENT_PORT),
+            client_port,
             gateway: given.gateway,
             multiaccess: given.multiaccess,
+            access_addresses: self.list(&at.key("accessAddresses"), &given.access_addresses, front),
+            advertised_address: advertised.flatten(),
             ca_file: self.file(&at.key("caFile"), given.ca_file),
             client_cert_file: self.file(&at.key("clientCertFile"), given.client_cert_file),
             client_key_file: self.file(&at.key("clientKeyFile"), given.client_key_file),
@@ -300,7 +306,11 @@ impl Checker<'_, '_> {
         if nodes.iter().any(|node| node.roles.contains(&NodeRole::Etcd)) {
             return;
         }
-        for (field, is_on) in [("gateway", etcd.gateway), ("multiaccess", etcd.multiaccess)] {
+        for (field, is_on) in [
+            ("gateway", etcd.gateway),
+            ("multiaccess", etcd.multiaccess),
+            ("advertisedAddress", etcd.advertised_address.is_some()),
+        ] {
             if is_on {
                 let remedy = "give the members the role etcd, or remove the line";
                 self.problem(&at.key(field), "no node has the role etcd", remedy);

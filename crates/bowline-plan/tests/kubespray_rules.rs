@@ -353,3 +353,59 @@ fn what_ansible_lists_is_read_like_what_it_was_made_of() {
     assert_eq!(current.hosts["w1"].proxy_upstreams.clone().unwrap(), ["10.0.0.11:7443"]);
     assert!(remarks.iter().any(|remark| remark.kind == RemarkKind::NotEvaluated && remark.line == Some(4)));
 }
+
+/// What an inventory says of etcd behind a balancer, in its two forms of the documents: by name and by address.
+#[test]
+fn etcd_behind_a_balancer_is_carried_over() {
+    for (front, names) in [
+        ("https://etcd.example.com:2379", "etcd_cert_alt_names: [etcd.kube-system, etcd.example.com]\n"),
+        ("https://2.3.7.9:2379", "etcd_cert_alt_ips: [2.3.7.9]\n"),
+    ] {
+        let variables = format!("etcd_access_addresses: {front}\netcd_client_url: {front}\n{names}");
+        let imported = import(&files(HOSTS, &variables)).unwrap();
+        let host = front.trim_start_matches("https://").trim_end_matches(":2379");
+        let etcd = &imported.description()["spec"]["etcd"];
+        assert_eq!(etcd["accessAddresses"], serde_json::json!([host]));
+        assert_eq!(etcd["advertisedAddress"], host);
+        let clients = bowline_plan::endpoints(imported.cluster());
+        let of_etcd = clients.iter().filter(|client| client.class == bowline_plan::Class::Etcd);
+        assert!(of_etcd.clone().count() == 3 && of_etcd.clone().all(|client| client.url == front));
+        let plan = bowline_plan::plan(imported.cluster(), 1);
+        assert!(plan.sans.etcd.iter().any(|name| name == host));
+        assert!(plan.sans.etcd.iter().any(|name| name == "etcd.kube-system"));
+        let kubeadm = bowline_plan::render::kubeadm(imported.cluster(), &plan, None).unwrap();
+        assert!(kubeadm.contains(front), "{kubeadm}");
+        let kubespray = bowline_plan::render::kubespray(imported.cluster(), &plan).unwrap();
+        for line in ["etcd_access_addresses", "etcd_client_url", "etcd_access_endpoint"] {
+            assert!(kubespray.contains(&format!("{line}: \"{front}\"\n")), "{kubespray}");
+        }
+    }
+    // The members themselves, in other words: nothing to describe.
+    let own = "etcd_access_addresses: 'https://10.0.0.11:2379,https://10.0.0.12:2379,https://10.0.0.13:2379'";
+    assert!(import(&files(HOSTS, own)).unwrap().cluster().etcd().access_addresses.is_empty());
+    let wrong = problems(&files(HOSTS, "etcd_access_addresses: 'https://fd00::9:99999:1'"));
+    assert!(wrong[0].starts_with("prod/group_vars/all.yml:1: ") && wrong[0].contains("; "), "{wrong:?}");
+}
+
+#[test]
+fn names_of_etcd_without_a_word_of_them_are_those_of_kubespray() {
+    let imported = import(&files(HOSTS, "etcd_cert_alt_ips: [192.0.2.7]")).unwrap();
+    let plan = bowline_plan::plan(imported.cluster(), 1);
+    let expected = [
+        "cp1",
+        "cp2",
+        "cp3",
+        "etcd",
+        "etcd.kube-system",
+        "etcd.kube-system.svc",
+        "etcd.kube-system.svc.cluster.local",
+        "localhost",
+        "10.0.0.11",
+        "10.0.0.12",
+        "10.0.0.13",
+        "127.0.0.1",
+        "192.0.2.7",
+        "::1",
+    ];
+    assert_eq!(plan.sans.etcd, expected);
+}

@@ -16,9 +16,10 @@ use bowline_plan::render::{self, Cloud, NotRendered};
 use bowline_plan::{Cluster, Plan, load, plan};
 
 /// What is shown in full: every mode, both families, and everything that can be given.
-const SHOWN: [&str; 8] = [
+const SHOWN: [&str; 9] = [
     "design-example",
     "dual-stack",
+    "etcd-behind-a-balancer",
     "not-served-yet",
     "scenario-external",
     "scenario-node-local",
@@ -56,6 +57,7 @@ type Rendered = Vec<(String, Result<String, NotRendered>)>;
 fn everything(cluster: &Cluster, plan: &Plan) -> Rendered {
     let mut all: Rendered = vec![
         ("sans".to_owned(), Ok(render::sans_text(&plan.sans))),
+        ("dns".to_owned(), render::dns(cluster).map(|records| render::dns_text(&records))),
         ("kubeadm".to_owned(), render::kubeadm(cluster, plan, None)),
         ("kubespray".to_owned(), render::kubespray(cluster, plan)),
         ("octavia".to_owned(), render::cloud(cluster, Cloud::Octavia)),

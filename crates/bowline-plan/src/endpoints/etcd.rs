@@ -8,7 +8,7 @@ pub(super) fn clients(cluster: &Cluster) -> Vec<Client> {
     let port = cluster.etcd().client_port;
     let front = |node: &Node| Some(Front { host: Host::Address(node.access_address?), port });
     let members: Vec<Front> = cluster.with_role(NodeRole::Etcd).filter_map(front).collect();
-    if members.is_empty() {
+    if members.is_empty() && cluster.etcd().access_addresses.is_empty() {
         return Vec::new();
     }
     let is_client = |node: &&Node| cluster.etcd().gateway || node.roles.contains(&NodeRole::ControlPlane);
@@ -28,12 +28,24 @@ fn decide(cluster: &Cluster, node: &Node, members: &[Front]) -> Option<Client> {
     Some(client(Class::Etcd, Some(node), chosen.rule, chosen.targets.clone(), lost))
 }
 
-fn candidates(cluster: &Cluster, node: &Node, members: &[Front]) -> [Candidate; 4] {
+fn candidates(cluster: &Cluster, node: &Node, members: &[Front]) -> [Candidate; 5] {
     let etcd = cluster.etcd();
     let is_control_plane = node.roles.contains(&NodeRole::ControlPlane);
     let is_member = node.roles.contains(&NodeRole::Etcd);
     let local = Front { host: Host::Address(crate::planner::LOOPBACK_V4), port: etcd.client_port };
+    let before = &etcd.access_addresses;
     [
+        Candidate {
+            rule: Rule::EtcdAccessAddresses,
+            targets: before.clone(),
+            applies: !before.is_empty() && is_control_plane,
+            why: if before.is_empty() {
+                "etcd.accessAddresses is not given"
+            } else {
+                "it is for API servers; the node's own way leads to the members too"
+            }
+            .to_owned(),
+        },
         Candidate {
             rule: Rule::EtcdMultiaccess,
             targets: members.to_vec(),
@@ -58,6 +70,11 @@ fn candidates(cluster: &Cluster, node: &Node, members: &[Front]) -> [Candidate; 
             why: if is_member { "the node's member has the port itself" } else { "etcd.gateway is false" }
                 .to_owned(),
         },
-        Candidate { rule: Rule::EtcdMembers, targets: members.to_vec(), applies: true, why: String::new() },
+        Candidate {
+            rule: Rule::EtcdMembers,
+            targets: members.to_vec(),
+            applies: !members.is_empty(),
+            why: "no node has the role etcd".to_owned(),
+        },
     ]
 }

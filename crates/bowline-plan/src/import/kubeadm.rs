@@ -161,14 +161,16 @@ impl Importer {
         }
     }
 
-    /// A list of texts.
-    fn texts(&mut self, at: &Cursor<'_>, key: &str) -> Vec<String> {
+    /// A list of texts, each with its place.
+    fn placed_texts(&mut self, at: &Cursor<'_>, key: &str) -> Vec<(String, Place)> {
         let Some(field) = at.get(key) else { return Vec::new() };
         if !field.is_list() {
             self.draft.problem(field.problem(format!("{} is not a list", field.shown()), "write a list"));
         }
         let items = field.items();
-        items.iter().filter_map(|item| item.scalar().map(str::to_owned)).collect()
+        let text =
+            |item: &Cursor<'_>| Some((item.scalar()?.to_owned(), Place::new(item.file(), item.line())));
+        items.iter().filter_map(text).collect()
     }
 
     /// Flags of a component: a mapping in v1beta3, a list of name and value in v1beta4.

@@ -127,6 +127,20 @@ impl Lint<'_> {
                 self.add(Code::EXTERNAL_BALANCER_UNKNOWN, &side(name), message, remedy);
             }
         }
+        let before: Vec<String> = self.cluster.etcd_balancers().map(|front| front.host.to_string()).collect();
+        if !before.is_empty() {
+            let message = format!(
+                "the API servers depend on {} for etcd, which is not described here",
+                before.join(", ")
+            );
+            let remedy = "make sure that it is redundant, lets TLS and HTTP/2 through untouched, and cuts no quiet connection";
+            self.add(
+                Code::EXTERNAL_BALANCER_UNKNOWN,
+                &spec().key("etcd").key("accessAddresses"),
+                message,
+                remedy,
+            );
+        }
         if matches!(self.cluster.external().mode, Mode::NodeLocal) {
             let message = "clients elsewhere have no way in: nodes listen on their loopback addresses alone";
             let remedy = "choose another mode, unless everybody works on a node";

@@ -125,6 +125,7 @@ impl<'a> Serving<'a> {
             | Rule::LoadBalancer
             | Rule::VirtualIp
             | Rule::Direct
+            | Rule::EtcdAccessAddresses
             | Rule::EtcdMultiaccess
             | Rule::EtcdGateway
             | Rule::EtcdOwnMember

@@ -156,6 +156,14 @@ impl<'a> Analysis<'a> {
                 table.add_unknown(format!("external balancer {}", hosts.join(", ")), losses);
             }
         }
+        let before: Vec<String> = self.cluster.etcd_balancers().map(|front| front.host.to_string()).collect();
+        if !before.is_empty() {
+            let mut losses = Losses::default();
+            [[CONTROL_PLANE].as_slice(), &INTERNAL, &EXTERNAL]
+                .into_iter()
+                .for_each(|classes| losses.add(classes, FOR_GOOD));
+            table.add_unknown(format!("etcd balancer {}", before.join(", ")), losses);
+        }
     }
 
     fn etcd_members(&self, table: &mut Table) {

@@ -82,6 +82,11 @@ fn etcd(cluster: &Cluster, only: Option<&str>) -> Names {
         names.add_local();
     }
     members.for_each(|node| names.add_node(node));
+    let etcd = cluster.etcd();
+    etcd.access_addresses
+        .iter()
+        .chain(&etcd.advertised_address)
+        .for_each(|front| names.add_host(&front.host));
     cluster.etcd_extra_sans().iter().for_each(|name| names.add_text(name));
     names
 }

@@ -55,7 +55,9 @@ pub fn kubespray_host(cluster: &Cluster, name: &str) -> Result<String, NotRender
     }
     if node.roles.contains(&NodeRole::Etcd) {
         set("etcd_access_address", access.to_string());
-        set("etcd_client_url", etcd_url(cluster, access));
+        if cluster.etcd().advertised_address.is_none() {
+            set("etcd_client_url", etcd_url(cluster, access));
+        }
     }
     Ok(text)
 }
@@ -103,21 +105,27 @@ fn etcd(cluster: &Cluster, plan: &Plan) -> String {
     let (names, addresses) = split(&plan.sans.etcd);
     let domain = &cluster.kubernetes().dns_domain;
     let defaults = ETCD_NAMES.map(|name| name.replace("{domain}", domain));
-    let names: Vec<String> = defaults.into_iter().chain(names.into_iter().map(str::to_owned)).collect();
+    let others = names.into_iter().map(str::to_owned).filter(|name| !defaults.contains(name));
+    let names: Vec<String> = defaults.iter().cloned().chain(others).collect();
     let mut text =
         "# What is given here takes the place of Kubespray's own list, so that comes first.\n".to_owned();
     text.push_str(&list("etcd_cert_alt_names", names.iter()));
     text.push_str(&list("etcd_cert_alt_ips", addresses.into_iter()));
-    let urls: Vec<String> =
-        reached(cluster, NodeRole::Etcd).map(|(_, address)| etcd_url(cluster, address)).collect();
+    let etcd = cluster.etcd();
+    let urls: Vec<String> = if etcd.access_addresses.is_empty() {
+        reached(cluster, NodeRole::Etcd).map(|(_, address)| etcd_url(cluster, address)).collect()
+    } else {
+        etcd.access_addresses.iter().map(|front| format!("https://{front}")).collect()
+    };
     let urls = urls.join(",");
     text.push_str(&format!("etcd_access_addresses: {}\n", scalar(&urls)));
-    let multiaccess = cluster.etcd().multiaccess;
-    let endpoint = if multiaccess || !cluster.etcd().gateway {
-        urls
-    } else {
-        format!("https://localhost:{}", cluster.etcd().client_port)
-    };
+    if let Some(front) = &etcd.advertised_address {
+        text.push_str(&format!("etcd_client_url: {}\n", scalar(&format!("https://{front}"))));
+    }
+    let is_behind = !etcd.access_addresses.is_empty();
+    let multiaccess = etcd.multiaccess || is_behind;
+    let endpoint =
+        if multiaccess || !etcd.gateway { urls } else { format!("https://localhost:{}", etcd.client_port) };
     text.push_str(&format!(
         "# Read by editions of 2016 and 2017 alone.\netcd_multiaccess: {multiaccess}\netcd_access_endpoint: {}\n",
         scalar(&endpoint)

@@ -34,6 +34,12 @@ pub(super) fn address(text: &str) -> Result<IpAddr, Unreadable> {
         };
     }
     let shown = excerpt(text);
+    if let Some((_, rest)) = text.split_once("://") {
+        return unreadable(
+            format!("{shown} is a URL, not an address"),
+            format!("write {}", excerpt(rest.trim_end_matches('/'))),
+        );
+    }
     if let Some(inner) = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')) {
         return unreadable(format!("{shown} is in brackets"), format!("write {}", excerpt(inner)));
     }
@@ -128,6 +134,9 @@ pub(super) fn host(text: &str) -> Result<Host, Unreadable> {
 
 /// An address or a DNS name, perhaps with a port behind it; an IPv6 address with a port is in brackets.
 pub(super) fn front(text: &str, port: NonZeroU16) -> Result<Front, Unreadable> {
+    if text.contains("://") {
+        return host(text).map(|host| Front { host, port });
+    }
     let has_port = |rest: &str| rest.strip_prefix(':').is_some_and(|port| !port.is_empty());
     let split = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((inner, rest)) if has_port(rest) => Some((inner, rest.get(1..).unwrap_or_default())),

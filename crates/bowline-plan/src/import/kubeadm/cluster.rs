@@ -2,6 +2,7 @@
 
 use core::net::IpAddr;
 use core::str::FromStr;
+use std::collections::BTreeSet;
 
 use super::Importer;
 use crate::description::{AccessSide, Mode, Role};
@@ -95,13 +96,12 @@ impl Importer {
     fn api_server(&mut self, at: &Cursor<'_>) {
         let known = ["certSANs", "extraArgs", "extraVolumes", "extraEnvs", "timeoutForControlPlane"];
         self.not_understood(at, &known);
-        let sans = self.texts(at, "certSANs");
-        if let Some(list) = at.get("certSANs") {
-            self.draft.came_from("spec.certificates.extraSANs", &Place::new(list.file(), list.line()));
-        }
-        for san in sans {
-            if !self.draft.spec.certificates.extra_sans.contains(&san) {
-                self.draft.spec.certificates.extra_sans.push(san);
+        for (san, place) in self.placed_texts(at, "certSANs") {
+            let extra = &mut self.draft.spec.certificates.extra_sans;
+            if !extra.contains(&san) {
+                let at = format!("spec.certificates.extraSANs[{}]", extra.len());
+                extra.push(san);
+                self.draft.came_from(at, &place);
             }
         }
         for (name, value, place) in self.extra_args(at, "extraArgs") {
@@ -133,14 +133,20 @@ impl Importer {
             let remedy = "keep the one that is true";
             self.draft.problem(external.problem("etcd is both local and external", remedy));
         }
-        for list in ["serverCertSANs", "peerCertSANs"] {
-            if let Some(sans) = local.as_ref().and_then(|local| local.get(list)) {
-                let place = Place::new(sans.file(), sans.line());
-                let message = format!(
-                    "{} has no counterpart: the plan's names of etcd come from its nodes",
-                    sans.path()
-                );
-                self.draft.remark(RemarkKind::NotUnderstood, &place, message);
+        if let Some(local) = &local {
+            self.not_understood(
+                local,
+                &["dataDir", "serverCertSANs", "peerCertSANs", "imageRepository", "imageTag"],
+            );
+            for list in ["serverCertSANs", "peerCertSANs"] {
+                for (san, place) in self.placed_texts(local, list) {
+                    let extra = &mut self.draft.spec.certificates.etcd_extra_sans;
+                    if !extra.contains(&san) {
+                        let at = format!("spec.certificates.etcdExtraSANs[{}]", extra.len());
+                        extra.push(san);
+                        self.draft.came_from(at, &place);
+                    }
+                }
             }
         }
         match external {
@@ -164,6 +170,7 @@ impl Importer {
         self.draft.spec.etcd.client_cert_file = file(self, "certFile");
         self.draft.spec.etcd.client_key_file = file(self, "keyFile");
         let endpoints = at.get("endpoints");
+        let mut found = Vec::new();
         for item in endpoints.iter().flat_map(Cursor::items) {
             let place = Place::new(item.file(), item.line());
             let url = item.scalar().unwrap_or_default();
@@ -177,14 +184,31 @@ impl Importer {
                     let message = format!("{} is not a URL of an etcd member", item.shown());
                     self.draft.problem(item.problem(message, "write one such as https://10.0.0.21:2379"));
                 }
-                Some((host, false, _)) => {
-                    let message =
-                        format!("{host} is a name, and names are not looked up: the member is left out");
-                    self.draft.remark(RemarkKind::NotEvaluated, &place, message);
+                Some((host, is_address, port)) => {
+                    found.push((host.to_owned(), is_address, port.unwrap_or(ETCD_PORT), place))
                 }
-                Some((host, true, port)) => self.etcd_member(host, port.unwrap_or(ETCD_PORT), &place),
             }
         }
+        let ports: BTreeSet<u16> = found.iter().map(|(_, _, port, _)| *port).collect();
+        // Members have addresses here, and one port for all: whatever else is in the list is a way to them.
+        let is_before = ports.len() > 1 || found.iter().any(|(_, is_address, ..)| !is_address);
+        for (host, is_address, port, place) in found {
+            if is_before {
+                self.etcd_front(&host, port, &place);
+            }
+            if is_address && (!is_before || port == ETCD_PORT) {
+                self.etcd_member(&host, port, &place);
+            }
+        }
+    }
+
+    /// A name may be that of a member or of a balancer; either way it is what API servers are given.
+    fn etcd_front(&mut self, host: &str, port: u16, place: &Place) {
+        let rank = self.draft.spec.etcd.access_addresses.len();
+        self.draft.came_from(format!("spec.etcd.accessAddresses[{rank}]"), place);
+        let host = host.to_ascii_lowercase();
+        let shown = if host.contains(':') { format!("[{host}]") } else { host };
+        self.draft.spec.etcd.access_addresses.push(format!("{shown}:{port}"));
     }
 
     fn etcd_member(&mut self, host: &str, port: u16, place: &Place) {
@@ -196,14 +220,7 @@ impl Importer {
             name
         });
         self.nodes.add(&name, &[host], Role::Etcd, place);
-        let other = self.draft.spec.etcd.client_port.unwrap_or(port);
-        if other == port {
-            self.draft.spec.etcd.client_port = Some(port).filter(|port| *port != ETCD_PORT);
-        } else {
-            let problem = place
-                .problem(format!("etcd port {port} here, {other} elsewhere"), "give all members one port");
-            self.draft.problem(problem);
-        }
+        self.draft.spec.etcd.client_port = Some(port).filter(|port| *port != ETCD_PORT);
     }
 
     /// What everybody connects to.

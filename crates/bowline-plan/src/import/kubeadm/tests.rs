@@ -127,12 +127,14 @@ etcd:
                 {"name": "etcd-2", "roles": ["etcd"], "addresses": ["10.0.0.22"]},
             ],
             "apiServer": {"port": 7443, "bindAddress": "10.0.0.11", "caFile": "/etc/kubernetes/pki/ca.crt"},
-            "etcd": {"caFile": "/e/ca", "clientCertFile": "/e/cert", "clientKeyFile": "/e/key"},
+            "etcd": {
+                "caFile": "/e/ca", "clientCertFile": "/e/cert", "clientKeyFile": "/e/key",
+                "accessAddresses": ["10.0.0.21:2379", "10.0.0.22:2379", "etcd.example.net:2379"]
+            },
         })
     );
     let said = remarks(&imported);
     assert!(said.iter().any(|line| line.contains("no controlPlaneEndpoint")), "{said:#?}");
-    assert!(said.iter().any(|line| line.contains("etcd.example.net is a name")), "{said:#?}");
 }
 
 /// What a running cluster shows, which knows no machine.
@@ -247,4 +249,15 @@ fn hosts_and_ports() {
     ] {
         assert_eq!(cluster::host_and_port(text), expected, "{text}");
     }
+}
+
+#[test]
+fn names_of_a_local_etcd_stay_in_its_certificates() {
+    let text = "apiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\netcd:\n  local:\n    dataDir: /var/lib/etcd\n    \
+                serverCertSANs: [etcd.example.net, 10.0.0.99]\n    peerCertSANs: [etcd.example.net]\n";
+    let imported = imported(text, &["cp1=10.0.0.11"]).unwrap();
+    assert_eq!(spec(&imported)["certificates"], json!({"etcdExtraSANs": ["etcd.example.net", "10.0.0.99"]}));
+    let wrong = text.replace("10.0.0.99]", "10.0.0.0/24]");
+    let problems = super::tests::imported(&wrong, &["cp1=10.0.0.11"]).unwrap_err().to_string();
+    assert!(problems.contains("kubeadm.yaml:6: ") && problems.contains("is a range"), "{problems}");
 }

@@ -12,7 +12,7 @@ use crate::source::excerpt;
 const NAMES_LIMIT: usize = 40;
 
 /// Variables that are read.
-const READ: [&str; 53] = [
+const READ: [&str; 54] = [
     "access_ip",
     "access_ip6",
     "ansible_default_ipv4",
@@ -26,6 +26,7 @@ const READ: [&str; 53] = [
     "dns_domain",
     "enable_dual_stack_networks",
     "etcd_access_address",
+    "etcd_access_endpoint",
     "etcd_access_addresses",
     "etcd_cert_alt_ips",
     "etcd_cert_alt_names",

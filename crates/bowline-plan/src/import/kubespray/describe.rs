@@ -15,6 +15,8 @@ use crate::description::{AccessSide, Mode, Node, Placement, Role, VirtualIp};
 use crate::import::{Draft, Place, RemarkKind};
 use crate::source::excerpt;
 
+mod etcd;
+
 /// What the virtual IP of kube-vip is called.
 const VIRTUAL_IP: &str = "api";
 
@@ -254,13 +256,6 @@ impl Describer<'_, '_> {
             let message = "no host is in group etcd: it is taken to run on the control planes";
             self.remark(RemarkKind::Assumed, &scope.place().clone(), message);
         }
-        for name in ["etcd_access_addresses", "etcd_client_url"] {
-            if let Some((given, place)) = scope.text(name)? {
-                let message =
-                    format!("{name} is {}; here clients go to the members themselves", excerpt(&given));
-                self.remark(RemarkKind::Differs, &place, message);
-            }
-        }
         let etcd = &mut self.draft.spec.etcd;
         match self.edition {
             Edition::Current | Edition::Doc2019 => {
@@ -272,7 +267,7 @@ impl Describer<'_, '_> {
                 etcd.gateway = !etcd.multiaccess;
             }
         }
-        Ok(())
+        self.etcd_fronts()
     }
 
     fn access(&mut self) -> Result<(), Unknown> {
@@ -394,26 +389,34 @@ impl Describer<'_, '_> {
 
     /// Everything that today's certificates hold and that the plan would not name stays in them: somebody may use it.
     fn certificates(&mut self, explained: &Explained) -> Result<(), Unknown> {
-        let (supplementary, _) = self.first.scope.texts("supplementary_addresses_in_ssl_keys")?;
-        let own: Vec<String> = match explained {
-            Explained::Current(current) => {
-                current.hosts.values().filter_map(|host| host.apiserver_sans.clone()).flatten().collect()
-            }
-            Explained::Document(_) => Vec::new(),
-        };
-        let domain = self.first.scope.text("apiserver_loadbalancer_domain_name")?;
-        let place = Place::new(self.first.scope.place().file.clone(), None);
-        let own = own.into_iter().map(|name| (name, place.clone()));
-        let cluster = self.draft.cluster();
+        let scope = self.first.scope;
+        let (mut servers, _) = scope.texts("supplementary_addresses_in_ssl_keys")?;
+        servers.extend(scope.text("apiserver_loadbalancer_domain_name")?);
+        let mut members = self.etcd_names()?;
         // Of a draft with something wrong in it nothing follows, and what is in the certificates would be wrong too.
-        let is_sound = cluster.is_some();
-        let own = own.filter(|_| is_sound);
-        let named =
-            cluster.map(|cluster| crate::planner::plan(&cluster, 1).sans.apiserver).unwrap_or_default();
-        let candidates: Vec<Placed> = supplementary.into_iter().chain(domain).chain(own).collect();
+        let cluster = self.draft.cluster();
+        if let (Explained::Current(current), Some(_)) = (explained, &cluster) {
+            let place = Place::new(scope.place().file.clone(), None);
+            let placed = |name: String| (name, place.clone());
+            let hosts = current.hosts.values();
+            servers
+                .extend(hosts.clone().filter_map(|host| host.apiserver_sans.clone()).flatten().map(placed));
+            let of_etcd = hosts.flat_map(|host| [host.etcd_cert_dns.clone(), host.etcd_cert_ips.clone()]);
+            members.extend(of_etcd.flatten().flatten().map(placed));
+        }
+        let named = cluster.map(|cluster| crate::planner::plan(&cluster, 1).sans).unwrap_or_default();
+        let extra = self.further("spec.certificates.extraSANs", named.apiserver, servers);
+        self.draft.spec.certificates.extra_sans = extra;
+        let extra = self.further("spec.certificates.etcdExtraSANs", named.etcd, members);
+        self.draft.spec.certificates.etcd_extra_sans = extra;
+        Ok(())
+    }
+
+    /// What of `names` is not among those that the plan has `named`, once each.
+    fn further(&mut self, at: &str, named: Vec<String>, names: Vec<Placed>) -> Vec<String> {
         let mut seen: BTreeSet<String> = named.into_iter().collect();
         let mut extra = Vec::new();
-        for (name, place) in candidates {
+        for (name, place) in names {
             let name =
                 IpAddr::from_str(&name).map_or_else(|_| name.to_lowercase(), |address| address.to_string());
             if !seen.insert(name.clone()) {
@@ -425,11 +428,10 @@ impl Describer<'_, '_> {
                 self.remark(RemarkKind::Differs, &place, message);
                 continue;
             }
-            self.draft.came_from(format!("spec.certificates.extraSANs[{}]", extra.len()), &place);
+            self.draft.came_from(format!("{at}[{}]", extra.len()), &place);
             extra.push(name);
         }
-        self.draft.spec.certificates.extra_sans = extra;
-        Ok(())
+        extra
     }
 }
 
