@@ -11,6 +11,7 @@ use crate::endpoints::{Class, endpoints};
 use crate::plan::{NodePlan, Plan, Sans};
 
 mod cloud;
+mod dns;
 mod haproxy;
 mod hosts;
 mod keepalived;
@@ -21,6 +22,7 @@ mod pod;
 mod service;
 
 pub use cloud::{Cloud, cloud};
+pub use dns::{DnsRecord, DnsType, dns, dns_text};
 pub use haproxy::haproxy;
 pub use hosts::{Shadow, UnendedBlock, hosts_file_lines, shadows, with_hosts_block, without_hosts_block};
 pub use keepalived::keepalived;

@@ -1,6 +1,7 @@
 //! The documents that scripts read: every one names its `schema`; fields are added, never renamed.
 
 use bowline_plan::import::Remark;
+use bowline_plan::render::DnsRecord;
 use bowline_plan::{ApiServerLoad, Client, Finding, HostsLine, Plan, Sans, Spof};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -249,5 +250,22 @@ impl SansDocument {
     /// The document of these names.
     pub const fn new(sans: Sans) -> Self {
         Self { schema: "bowline.dev/render-sans/v1", sans }
+    }
+}
+
+/// Records for a DNS zone: `bowline render dns --output json`.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DnsDocument {
+    /// `bowline.dev/render-dns/v1`.
+    pub schema: &'static str,
+    /// By name.
+    pub records: Vec<DnsRecord>,
+}
+
+impl DnsDocument {
+    /// The document of these records.
+    pub const fn new(records: Vec<DnsRecord>) -> Self {
+        Self { schema: "bowline.dev/render-dns/v1", records }
     }
 }

@@ -10,6 +10,10 @@ use crate::cluster::{Node, VirtualIp, is_link_local, masked};
 const SUBNET_V4: u8 = 24;
 /// What a subnet is (RFC 4291 section 2.5.4).
 const SUBNET_V6: u8 = 64;
+/// No link of nodes has a larger subnet than this.
+const LEAST_V4: u8 = 16;
+/// What a site has at most (RFC 6177).
+const LEAST_V6: u8 = 48;
 
 impl Lint<'_> {
     pub(super) fn addresses(&mut self) {
@@ -57,29 +61,43 @@ impl Lint<'_> {
         let holders: Vec<&Node> = cluster.nodes().iter().filter(|node| vip.on.contains(&node.name)).collect();
         let remedy =
             "use a free address of the subnet that the nodes share, or name its link as `interface:`";
+        if vip.interface.is_some() {
+            return;
+        }
         if let Some(node) = holders.iter().find(|node| node.address_of_family(address).is_none()) {
             let family = if address.is_ipv4() { "IPv4" } else { "IPv6" };
             let message = format!("{} has no {family} address beside which {address} could be", node.name);
             let remedy = format!("give the node an {family} address, or take it out of `on`");
             self.add(Code::VIRTUAL_IP_OUTSIDE_SUBNET, &at, message, remedy);
-        } else if vip.interface.is_none()
-            && let Some((subnet, prefix)) = estimate(vip, &holders, address)
+            return;
+        }
+        let least = if address.is_ipv4() { LEAST_V4 } else { LEAST_V6 };
+        let is_apart = |node: &&&Node| {
+            let nearest = own(vip, node, address).map(|own| common_prefix(own, address)).max();
+            nearest.is_some_and(|bits| bits < least)
+        };
+        if let Some(node) = holders.iter().find(is_apart) {
+            let message = format!("{address} is in no subnet of {}, which may hold it", node.name);
+            self.add(Code::VIRTUAL_IP_OUTSIDE_SUBNET, &at, message, remedy);
+        } else if let Some((subnet, prefix)) = estimate(vip, &holders, address)
             && masked(address, prefix) != subnet
         {
             let message =
                 format!("{address} is not in {subnet}/{prefix}, where the nodes are that may hold it");
-            self.add(Code::VIRTUAL_IP_OUTSIDE_SUBNET, &at, message, remedy);
+            self.add(Code::VIRTUAL_IP_PERHAPS_OUTSIDE_SUBNET, &at, message, remedy);
         }
     }
 }
 
+/// A node's own addresses of the family of `address`; an owner of the virtual IP has that too.
+fn own(vip: &VirtualIp, node: &Node, address: IpAddr) -> impl Iterator<Item = IpAddr> {
+    let own = node.addresses.iter().copied().chain(node.access_address);
+    own.filter(move |own| own.is_ipv4() == address.is_ipv4() && !vip.addresses.contains(own))
+}
+
 /// The least subnet that can hold the address nearest to `address` of each node.
 fn estimate(vip: &VirtualIp, holders: &[&Node], address: IpAddr) -> Option<(IpAddr, u8)> {
-    let nearest = |node: &&Node| {
-        let own = node.addresses.iter().copied().chain(node.access_address);
-        let same = own.filter(|own| own.is_ipv4() == address.is_ipv4() && !vip.addresses.contains(own));
-        same.max_by_key(|own| common_prefix(*own, address))
-    };
+    let nearest = |node: &&Node| own(vip, node, address).max_by_key(|own| common_prefix(*own, address));
     let mut nearest = holders.iter().filter_map(nearest);
     let first = nearest.next()?;
     let limit = if address.is_ipv4() { SUBNET_V4 } else { SUBNET_V6 };

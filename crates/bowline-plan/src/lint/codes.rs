@@ -17,7 +17,7 @@ pub(super) struct Code {
 
 impl Code {
     /// In alphabetical order of their names.
-    const ALL: [Self; 26] = [
+    const ALL: [Self; 27] = [
         Self::ADDRESS_IN_SERVICE_RANGE,
         Self::ADVERTISED_NOT_SERVED,
         Self::API_PORT_SHARED,
@@ -41,6 +41,7 @@ impl Code {
         Self::SPOF,
         Self::TIMER_BUDGET,
         Self::VIRTUAL_IP_OUTSIDE_SUBNET,
+        Self::VIRTUAL_IP_PERHAPS_OUTSIDE_SUBNET,
         Self::VIRTUAL_IP_UNTRACKED,
         Self::VIRTUAL_IP_UNUSED,
         Self::VRID_COMMON,
@@ -64,12 +65,11 @@ impl Code {
 
     pub(super) const API_PORT_SHARED: Self = Self {
         name: "api-port-shared",
-        severity: Warning,
+        severity: Error,
         meaning: "A virtual IP is to be balanced at the port that the API servers of its holders have on all \
-                 addresses. The kernel has to tell the two apart (`sk_lookup`, Linux 5.9); where it cannot, \
-                 `bowline run` refuses to start.",
-        remedy: "Use another port for the side; or set `balance: false`, so that the holder's own API server \
-                 answers.",
+                 addresses, so that nobody else can listen there.",
+        remedy: "Use another port for the side, or set `spec.apiServer.bindAddress` to the nodes' own address. Or set \
+                `balance: false`, so that the holder's own API server answers.",
     };
 
     pub(super) const BALANCER_UNUSED: Self = Self {
@@ -224,10 +224,19 @@ impl Code {
 
     pub(super) const VIRTUAL_IP_OUTSIDE_SUBNET: Self = Self {
         name: "virtual-ip-outside-subnet",
+        severity: Error,
+        meaning: "A virtual IP is in no subnet of a node that may hold it, so nobody would find it there: the node \
+                 has no address of its family, or none that shares the first 16 bits (of IPv6: 48) with it.",
+        remedy: "Use a free address of the nodes' subnet; where they have one that is not described, name its link \
+                 as `interface`.",
+    };
+
+    pub(super) const VIRTUAL_IP_PERHAPS_OUTSIDE_SUBNET: Self = Self {
+        name: "virtual-ip-perhaps-outside-subnet",
         severity: Warning,
-        meaning: "A virtual IP does not seem to be in the subnet of the nodes that may hold it, so nobody would \
-                 find it there. Prefix lengths are not described: the subnet is the smallest of at least /24 (or \
-                 /64) that holds the nodes' own addresses.",
+        meaning: "A virtual IP does not seem to be in the subnet of the nodes that may hold it. Prefix lengths are \
+                 not described: the subnet is the smallest of at least /24 (or /64) that holds the nodes' own \
+                 addresses.",
         remedy: "Use a free address of the nodes' subnet; where the subnet is larger, name the link as \
                  `interface`.",
     };

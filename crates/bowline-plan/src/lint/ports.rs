@@ -58,7 +58,8 @@ impl Lint<'_> {
                 named(&clashes.shared),
                 api_server.port
             );
-            let remedy = "give the side another `port:`; or say `balance: false`, and the holder's own API server answers";
+            let remedy = "give the side another `port:`, or set spec.apiServer.bindAddress to a single address of the node; or say \
+                 `balance: false`, and the holder's own API server answers";
             self.add(Code::API_PORT_SHARED, &access, message, remedy);
         }
         self.ingress_ports(plan);

@@ -24,6 +24,8 @@ const ELB_INTERVAL: u32 = 5;
 const ELB_TIMEOUT: u32 = 2;
 /// How long a quiet connection lasts: a watch may be quiet for long, and Octavia's 50 s would cut it. Milliseconds.
 const OCTAVIA_IDLE: u32 = 10_800_000;
+/// Characters of the name of a balancer or target group of AWS.
+const NAME_MAX: usize = 32;
 /// The same for a Network Load Balancer, whose most is 6,000 s.
 const ELB_IDLE: u32 = 6_000;
 
@@ -45,8 +47,7 @@ pub fn cloud(cluster: &Cluster, cloud: Cloud) -> Result<String, NotRendered> {
     let many = ports.len() > 1;
     let mut text = String::new();
     for (port, fronts) in ports {
-        let name =
-            if many { format!("{}-api-{port}", cluster.name()) } else { format!("{}-api", cluster.name()) };
+        let name = name(cluster.name(), many.then_some(port));
         let advertised: Vec<String> = fronts.iter().map(ToString::to_string).collect();
         text.push_str(&format!("# Advertised: {}\n", advertised.join(", ")));
         let balancer = Balancer { cluster, name: &name, port, members: &members };
@@ -56,6 +57,14 @@ pub fn cloud(cluster: &Cluster, cloud: Cloud) -> Result<String, NotRendered> {
         });
     }
     Ok(text)
+}
+
+/// What AWS takes for a name too: letters, digits and hyphens, not too many.
+fn name(cluster: &str, port: Option<u16>) -> String {
+    let end = port.map_or_else(|| "-api".to_owned(), |port| format!("-api-{port}"));
+    let room = NAME_MAX.saturating_sub(end.len());
+    let begin: String = cluster.chars().map(|c| if c == '.' { '-' } else { c }).take(room).collect();
+    format!("{}{end}", begin.trim_end_matches('-'))
 }
 
 /// A server behind the balancer.
@@ -97,7 +106,7 @@ impl Balancer<'_> {
         let target = cluster.api_server().port;
         let (fall, rise) = (cluster.balancing().fall, cluster.balancing().rise);
         let mut text = format!(
-            "# Set SUBNET to the subnet that the address is to be in.\n\
+            "# Set SUBNET to the subnet that the address is to be in; --vip-address names one that is free.\n\
              openstack loadbalancer create --name {name} --vip-subnet-id \"$SUBNET\" --wait\n\
              openstack loadbalancer listener create --name {name} --protocol TCP --protocol-port {port} \\\n  \
              --timeout-client-data {OCTAVIA_IDLE} --timeout-member-data {OCTAVIA_IDLE} --wait {name}\n\
@@ -112,6 +121,10 @@ impl Balancer<'_> {
                 "openstack loadbalancer member create --name {node} --address {address} --protocol-port {target} --wait {name}\n"
             ));
         }
+        text.push_str(&format!(
+            "# For clients outside of OpenStack, a floating address: set NETWORK to the network that has them.\n\
+             openstack floating ip create --port \"$(openstack loadbalancer show {name} -f value -c vip_port_id)\" \"$NETWORK\"\n"
+        ));
         text
     }
 
@@ -120,7 +133,8 @@ impl Balancer<'_> {
         let target = cluster.api_server().port;
         let (fall, rise) = (cluster.balancing().fall.get().max(2), cluster.balancing().rise.get().max(2));
         let is_v6 = members.iter().all(|member| member.address.is_ipv6());
-        let family = if is_v6 { "ipv6" } else { "ipv4" };
+        // IPv6 targets take a balancer of both families.
+        let (family, stack) = if is_v6 { ("ipv6", "--ip-address-type dualstack ") } else { ("ipv4", "") };
         let targets: Vec<String> =
             members.iter().map(|member| format!("Id={},Port={target}", member.address)).collect();
         let mixed: Vec<String> = members
@@ -144,7 +158,7 @@ impl Balancer<'_> {
         format!(
             "# Set SUBNETS to the subnets that the balancer is to be in, VPC to their network, and SCHEME to internal, or to\n\
              # internet-facing for clients elsewhere.\n{}\
-             BALANCER=$(aws elbv2 create-load-balancer --name {name} --type network --scheme $SCHEME --subnets $SUBNETS \\\n  \
+             BALANCER=$(aws elbv2 create-load-balancer --name {name} --type network --scheme $SCHEME --subnets $SUBNETS {stack}\\\n  \
              --query 'LoadBalancers[0].LoadBalancerArn' --output text)\n\
              aws elbv2 modify-load-balancer-attributes --load-balancer-arn \"$BALANCER\" \\\n  \
              --attributes Key=load_balancing.cross_zone.enabled,Value=true\n\

@@ -14,6 +14,8 @@ const OWNER: u8 = 255;
 const CANNOT_SERVE: &str = "-128";
 /// Between two looks for an API server, in seconds.
 const LOOK: u32 = 1;
+/// What means something to keepalived in a quoted word too: its end, escapes, variables, blocks.
+const NOT_IN_QUOTES: [char; 6] = ['"', '\'', '\\', '$', '{', '}'];
 /// What a look may take, in seconds, for each API server.
 const LOOK_TIMEOUT: u32 = 1;
 
@@ -100,6 +102,7 @@ fn instance(router: &VirtualRouter, interface: Option<&str>) -> Result<String, N
     if !router.preempt && router.priority != OWNER {
         text.push_str("    nopreempt\n");
     }
+    text.push_str(caveat(router));
     if router.virtual_mac {
         text.push_str("    use_vmac\n    vmac_xmit_base\n");
     }
@@ -107,9 +110,9 @@ fn instance(router: &VirtualRouter, interface: Option<&str>) -> Result<String, N
         text.push_str(&unicast(router)?);
     }
     if let (Authentication::Password, Some(password)) = (router.authentication, &router.password) {
-        let quotes = if password.chars().all(|c| c.is_ascii_alphanumeric()) { "" } else { "\"" };
         text.push_str(&format!(
-            "    authentication {{\n        auth_type PASS\n        auth_pass {quotes}{password}{quotes}\n    }}\n"
+            "    authentication {{\n        auth_type PASS\n        auth_pass {}\n    }}\n",
+            quoted(router, password)?
         ));
     }
     text.push_str("    virtual_ipaddress {\n");
@@ -121,6 +124,39 @@ fn instance(router: &VirtualRouter, interface: Option<&str>) -> Result<String, N
     text.push_str(&tracked(router));
     text.push_str("}\n");
     Ok(text)
+}
+
+/// What keepalived does otherwise than asked for.
+fn caveat(router: &VirtualRouter) -> &'static str {
+    let is_owner = router.priority == OWNER;
+    match (router.track, router.preempt || is_owner, router.when_all_bad) {
+        (Track::ApiServer, false, WhenAllBad::Keep) => {
+            "    # Asked for: the holder keeps the address when no node reaches an API server. With nopreempt keepalived cannot:\n    \
+             # lowered priorities would make nobody take over from a holder that cannot serve, so it gives up instead, and\n    \
+             # nobody has the address until an API server is back.\n"
+        }
+        (Track::ApiServer, true, WhenAllBad::Keep) if is_owner => {
+            "    # The owner's priority cannot be lowered: it gives the address up when it reaches no API server.\n"
+        }
+        (Track::ApiServer | Track::None, _, WhenAllBad::Keep | WhenAllBad::Release) => "",
+    }
+}
+
+/// A password as one word. Quotes keep comments (`#`, `!`) from beginning in it; nothing keeps the rest from its meaning.
+fn quoted(router: &VirtualRouter, password: &str) -> Result<String, NotRendered> {
+    if password.chars().all(|c| c.is_ascii_alphanumeric()) {
+        return Ok(password.to_owned());
+    }
+    match password.chars().find(|c| NOT_IN_QUOTES.contains(c)) {
+        None => Ok(format!("\"{password}\"")),
+        Some(wrong) => {
+            let message = format!(
+                "the password of virtual IP {} has a {wrong} in it, which keepalived would take for something else",
+                router.name
+            );
+            Err(NotRendered::new(message, "give it another password: letters and digits are always safe"))
+        }
+    }
 }
 
 fn unicast(router: &VirtualRouter) -> Result<String, NotRendered> {

@@ -196,6 +196,10 @@ impl Checker<'_, '_> {
             let message = format!("the password has {} bytes", password.len());
             self.problem(path, message, format!("give 1 to {PASSWORD_LENGTH}"));
         }
+        if password.contains(char::is_control) {
+            let message = format!("{} holds a character that cannot be typed", excerpt(&password));
+            self.problem(path, message, "use printable characters");
+        }
         Some(password)
     }
 

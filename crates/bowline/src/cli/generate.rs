@@ -3,7 +3,8 @@
 use crate::certs::{CertsCheck, CertsInspect};
 use crate::demo::Demo;
 use crate::documents::{
-    Check, Endpoints, Explain, HostsDocument, Import, PlanDiff, PlanDocument, SansDocument, Status,
+    Check, DnsDocument, Endpoints, Explain, HostsDocument, Import, PlanDiff, PlanDocument, SansDocument,
+    Status,
 };
 use crate::failure::Failure;
 use crate::metrics;
@@ -41,6 +42,7 @@ fn write(directory: &Path) -> anyhow::Result<()> {
     write_json(directory, "json/certs-check.schema.json", &schema_for!(CertsCheck))?;
     write_json(directory, "json/certs-inspect.schema.json", &schema_for!(CertsInspect))?;
     write_json(directory, "json/render-hosts.schema.json", &schema_for!(HostsDocument))?;
+    write_json(directory, "json/render-dns.schema.json", &schema_for!(DnsDocument))?;
     write_json(directory, "json/render-sans.schema.json", &schema_for!(SansDocument))?;
     write_json(directory, "json/demo.schema.json", &schema_for!(Demo))
 }

@@ -27,6 +27,9 @@ enum Action {
         node: Option<String>,
         #[command(flatten)]
         file: FileArg,
+        /// Also when the description says `hosts: {manage: false}`
+        #[arg(long)]
+        force: bool,
     },
     /// Take them out, leaving everything else as it is
     Remove {
@@ -44,7 +47,9 @@ struct FileArg {
 
 pub(super) fn hosts(args: &HostsArgs) -> Result<(), Failure> {
     match &args.action {
-        Action::Apply { config, node, file } => apply(&config.config, node.as_deref(), &file.file),
+        Action::Apply { config, node, file, force } => {
+            apply(&config.config, node.as_deref(), &file.file, *force)
+        }
         Action::Remove { file } => {
             let old = read(&file.file)?;
             let new = without_hosts_block(&old)
@@ -54,8 +59,14 @@ pub(super) fn hosts(args: &HostsArgs) -> Result<(), Failure> {
     }
 }
 
-fn apply(config: &Path, node: Option<&str>, file: &Path) -> Result<(), Failure> {
+fn apply(config: &Path, node: Option<&str>, file: &Path, force: bool) -> Result<(), Failure> {
     let cluster = load(config)?;
+    if cluster.spares_hosts() && !force {
+        return Err(Failure::Input(vec![format!(
+            "{}: spec.hosts.manage is false: hosts files are not to be touched; set it to true, leave it out, or say --force",
+            config.display()
+        )]));
+    }
     let name = own_node(&cluster, config, node)?;
     let plan = bowline_plan::plan(&cluster, 1);
     let lines = plan.nodes.get(&name).map(|node| node.hosts.as_slice()).unwrap_or_default();

@@ -1,7 +1,7 @@
 //! `bowline render`: what follows from the plan, in the words of whoever reads it.
 
 use super::{CONFIG, ConfigArg, OutputArg, load, own_node};
-use crate::documents::{HostsDocument, SansDocument};
+use crate::documents::{DnsDocument, HostsDocument, SansDocument};
 use crate::failure::Failure;
 use crate::output::{print, print_as};
 use bowline_plan::render::{self, Cloud, NotRendered};
@@ -22,6 +22,8 @@ pub(super) struct RenderArgs {
 enum What {
     /// Lines for the hosts files of nodes
     Hosts(ListArgs),
+    /// Records for a DNS zone: where the names lead for whoever has no such line
+    Dns(SansArgs),
     /// Names for the certificates of API servers and etcd members
     Sans(SansArgs),
     /// A kubeconfig, or another server in an existing one
@@ -139,6 +141,12 @@ pub(super) fn render(args: &RenderArgs) -> Result<(), Failure> {
             let document = SansDocument::new(plan.sans);
             Ok(print_as(args.output.output, &document, || render::sans_text(&document.sans))?)
         }
+        What::Dns(args) => {
+            let config = &args.config.config;
+            let records = render::dns(&load(config)?).map_err(|error| not_rendered(config, &error))?;
+            let document = DnsDocument::new(records);
+            Ok(print_as(args.output.output, &document, || render::dns_text(&document.records))?)
+        }
         What::Kubeconfig(args) => kubeconfig::kubeconfig(args),
         What::Kubeadm(args) => shown(args, render::kubeadm),
         What::Kubespray(args) => shown(args, |cluster, plan, node| match node {
@@ -173,8 +181,12 @@ fn planned(config: &Path) -> Result<(Cluster, Plan), Failure> {
 }
 
 fn show(config: &Path, text: Result<String, NotRendered>) -> Result<(), Failure> {
-    let text = text.map_err(|error| Failure::Input(vec![format!("{}: {error}", config.display())]))?;
+    let text = text.map_err(|error| not_rendered(config, &error))?;
     Ok(print(&text)?)
+}
+
+fn not_rendered(config: &Path, error: &NotRendered) -> Failure {
+    Failure::Input(vec![format!("{}: {error}", config.display())])
 }
 
 /// Prints what is the same for all nodes, or that of the node asked for.

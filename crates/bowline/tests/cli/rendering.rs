@@ -36,6 +36,14 @@ fn lists() {
         "render-hosts-json",
         bench.run(&[&render[..], &["--node", "lb1", "--output", "json"]].concat())
     );
+    let render = ["render", "dns", "--config", "cluster.yaml"];
+    assert_shown!("render-dns-text", bench.run(&render));
+    assert_shown!("render-dns-json", bench.run(&[&render[..], &["--output", "json"]].concat()));
+    assert_shown!(
+        "render-dns-none",
+        Bench::new(NAMED.replace(", names: [api.internal]", "").replace(", names: [api.example.net]", ""))
+            .run(&render)
+    );
     let render = ["render", "sans", "--config", "cluster.yaml"];
     assert_shown!("render-sans-text", bench.run(&render));
     assert_shown!("render-sans-json", bench.run(&[&render[..], &["--output", "json"]].concat()));
@@ -98,4 +106,15 @@ fn a_hosts_file_is_kept_and_left_as_it_was() {
     assert_shown!("hosts-missing", bench.run(&["hosts", "remove", "--file", "none"]));
     let left = fs::read_dir(bench.scratch.path()).expect("list the folder").count();
     assert_eq!(left, 2, "something is left beside");
+}
+
+#[test]
+fn a_hosts_file_that_is_not_to_be_touched_is_not() {
+    let bench = Bench::new(NAMED.replace("  nodes:", "  hosts: {manage: false}\n  nodes:"));
+    let file = bench.write("hosts", "127.0.0.1 localhost\n");
+    let apply = ["hosts", "apply", "--config", "cluster.yaml", "--node", "cp1", "--file", "hosts"];
+    assert_shown!("hosts-apply-refused", bench.run(&apply));
+    assert_eq!(fs::read_to_string(&file).expect("read it"), "127.0.0.1 localhost\n");
+    assert_shown!("hosts-apply-forced", bench.run(&[&apply[..], &["--force"]].concat()));
+    assert!(fs::read_to_string(&file).expect("read it").contains("api.internal"));
 }
