@@ -1,4 +1,5 @@
-//! Linux as bowline needs it: sockets, pipes, epoll, clocks, limits, file watching, processes and namespaces.
+//! Linux as bowline needs it: sockets, frames, addresses, pipes, epoll, clocks, limits, file watching, processes
+//! and namespaces.
 //!
 //! Thin, synchronous wrappers over system calls; no decision, no policy, no async runtime. The only crate of the workspace in
 //! which `unsafe` is allowed: each use stands in a module that says so, beside the reason why it is sound.
@@ -9,9 +10,15 @@ pub mod clock;
 pub mod epoll;
 pub mod host;
 pub mod limits;
+pub mod mac;
+mod netlink;
 pub mod netns;
 pub mod owner;
 pub mod pipe;
+pub mod rtnetlink;
 pub mod tcp;
 pub mod tcp_info;
 pub mod watch;
+
+#[cfg(test)]
+mod testing;

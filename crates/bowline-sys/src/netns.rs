@@ -4,8 +4,6 @@
 //! `EPERM` and change nothing. A namespace lives as long as its [`Namespace`] or a process in it; its links and addresses go with it.
 #![allow(unsafe_code)]
 
-mod rtnetlink;
-
 use std::fs::File;
 use std::io;
 use std::net::IpAddr;
@@ -13,7 +11,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space, unshare_unsafe};
 
-use rtnetlink::Rtnetlink;
+use crate::rtnetlink::Rtnetlink;
 
 /// A network namespace, kept alive by this handle.
 #[derive(Debug)]

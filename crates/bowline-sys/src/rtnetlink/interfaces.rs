@@ -1,0 +1,123 @@
+//! Finding an interface, and an address of it, in what the kernel listed.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use super::{Address, Link, Scope};
+
+/// All links and addresses at one time.
+#[derive(Clone, Debug, Default)]
+pub struct Interfaces {
+    links: Vec<Link>,
+    addresses: Vec<Address>,
+}
+
+impl Interfaces {
+    pub(super) fn new(links: Vec<Link>, addresses: Vec<Address>) -> Self {
+        Self { links, addresses }
+    }
+
+    /// Every link.
+    pub fn links(&self) -> &[Link] {
+        &self.links
+    }
+
+    /// Every address.
+    pub fn addresses(&self) -> &[Address] {
+        &self.addresses
+    }
+
+    /// The link called `name`.
+    pub fn by_name(&self, name: &str) -> Option<&Link> {
+        self.links.iter().find(|link| link.name == name)
+    }
+
+    /// The link with this [`Link::index`].
+    pub fn by_index(&self, index: u32) -> Option<&Link> {
+        self.links.iter().find(|link| link.index == index)
+    }
+
+    /// The links whose subnet holds `address`: those with the longest such prefix, loopback and single addresses (/32, /128)
+    /// aside. More than one means that the description must name the interface, as it must for IPv6 link-local addresses,
+    /// whose subnet is on every link.
+    pub fn with_subnet_of(&self, address: IpAddr) -> Vec<&Link> {
+        let holding: Vec<_> = self
+            .links
+            .iter()
+            .filter(|link| !link.loopback)
+            .filter_map(|link| Some((link, self.subnet_of(link.index, address)?.prefix)))
+            .collect();
+        let longest = holding.iter().map(|(_, prefix)| *prefix).max();
+        holding.into_iter().filter(|(_, prefix)| Some(*prefix) == longest).map(|(link, _)| link).collect()
+    }
+
+    /// What a virtual router says it comes from on this interface, when it serves `address`: for IPv4 the first address of the
+    /// subnet that holds it, else the interface's first; for IPv6 the link-local address (RFC 9568 5.1.1.1, 5.1.2.1). Never a
+    /// lease of ours, never one that is not usable (yet).
+    pub fn source_for(&self, interface: u32, address: IpAddr) -> Option<IpAddr> {
+        match address {
+            IpAddr::V4(_) => {
+                let near = self.subnet_of(interface, address);
+                let first = || self.candidates(interface).find(|own| own.address.is_ipv4());
+                near.or_else(first).map(|own| own.address)
+            }
+            IpAddr::V6(_) => self.link_local(interface).map(IpAddr::V6),
+        }
+    }
+
+    /// The interface's IPv6 link-local address; `None` also while the kernel still asks whether another host has it.
+    pub fn link_local(&self, interface: u32) -> Option<Ipv6Addr> {
+        self.candidates(interface).find_map(|own| match own.address {
+            IpAddr::V6(address) if own.scope == Scope::Link => Some(address),
+            IpAddr::V6(_) | IpAddr::V4(_) => None,
+        })
+    }
+
+    /// Where this host has `address`, whoever added it.
+    pub fn having(&self, address: IpAddr) -> impl Iterator<Item = &Address> {
+        self.addresses.iter().filter(move |own| own.address == address)
+    }
+
+    /// The address of the interface with the longest prefix that covers `address`; of equals the first.
+    fn subnet_of(&self, interface: u32, address: IpAddr) -> Option<&Address> {
+        let covering = |own: &&Address| !own.is_single() && own.covers(address);
+        let of_longest = |best: &Address, own: &Address| own.prefix > best.prefix;
+        self.candidates(interface)
+            .filter(covering)
+            .reduce(|best, own| if of_longest(best, own) { own } else { best })
+    }
+
+    fn candidates(&self, interface: u32) -> impl Iterator<Item = &Address> {
+        self.addresses.iter().filter(move |own| {
+            own.interface == interface
+                && own.scope != Scope::Host
+                && !own.is_ours()
+                && !own.flags.is_tentative()
+                && !own.flags.is_duplicate()
+        })
+    }
+}
+
+impl Address {
+    /// Whether its subnet holds `address`.
+    pub fn covers(&self, address: IpAddr) -> bool {
+        let prefix = u32::from(self.prefix);
+        match (self.subnet, address) {
+            (IpAddr::V4(own), IpAddr::V4(other)) => {
+                let differing = own.to_bits() ^ other.to_bits();
+                prefix <= 32 && differing.leading_zeros() >= prefix
+            }
+            (IpAddr::V6(own), IpAddr::V6(other)) => {
+                let differing = own.to_bits() ^ other.to_bits();
+                prefix <= 128 && differing.leading_zeros() >= prefix
+            }
+            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
+        }
+    }
+
+    fn is_single(&self) -> bool {
+        self.prefix == if self.address.is_ipv4() { 32 } else { 128 }
+    }
+}
+
+#[cfg(test)]
+mod tests;
