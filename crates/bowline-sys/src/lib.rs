@@ -16,6 +16,7 @@ pub mod netns;
 pub mod owner;
 pub mod pipe;
 pub mod rtnetlink;
+pub mod sock_diag;
 pub mod tcp;
 pub mod tcp_info;
 pub mod watch;
