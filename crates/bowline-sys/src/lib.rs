@@ -19,6 +19,7 @@ pub mod rtnetlink;
 pub mod sock_diag;
 pub mod tcp;
 pub mod tcp_info;
+pub mod vrrp_socket;
 pub mod watch;
 
 #[cfg(test)]
