@@ -5,6 +5,7 @@
 //! which `unsafe` is allowed: each use stands in a module that says so, beside the reason why it is sound.
 #![warn(missing_docs)]
 
+pub mod announce;
 pub mod child;
 pub mod clock;
 pub mod epoll;
