@@ -1,8 +1,9 @@
-//! Children that do not outlive their parent.
+//! Children that do not outlive their parent, or see it end.
 #![allow(unsafe_code)]
 
-use rustix::process::{Signal, getppid, set_parent_process_death_signal};
+use rustix::process::{PidfdFlags, Signal, getppid, pidfd_open, set_parent_process_death_signal};
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
@@ -20,6 +21,20 @@ pub fn end_with_parent(command: &mut Command) -> &mut Command {
     // SAFETY: between fork and exec only async-signal-safe calls may be made; these are two plain system calls, and making
     // an `io::Error` from a kind does not allocate.
     unsafe { command.pre_exec(prepare) }
+}
+
+/// A descriptor that becomes readable (for epoll and poll) when the process that started the calling one ends, by whatever cause:
+/// a pidfd, which no later process is ever mistaken for (pidfd_open(2)).
+///
+/// `parent` is the number of the one that is meant, which it told its child: when it ended before the call, another has taken its place.
+///
+/// # Errors
+/// `NotFound` when that process is not the parent (any more); `ENOSYS` before Linux 5.3.
+pub fn watch_parent(parent: u32) -> io::Result<OwnedFd> {
+    let found = getppid().filter(|found| u32::try_from(found.as_raw_nonzero().get()) == Ok(parent));
+    let descriptor = pidfd_open(found.ok_or(io::ErrorKind::NotFound)?, PidfdFlags::empty())?;
+    // Only now it is sure whose descriptor it is: while it is our parent, its number is not used again.
+    if getppid() == found { Ok(descriptor) } else { Err(io::ErrorKind::NotFound.into()) }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 #![warn(missing_docs)]
 
 pub mod announce;
+pub mod capability;
 pub mod child;
 pub mod clock;
 pub mod epoll;
@@ -17,6 +18,7 @@ pub mod netns;
 pub mod owner;
 pub mod pipe;
 pub mod rtnetlink;
+pub mod sched;
 pub mod sock_diag;
 pub mod tcp;
 pub mod tcp_info;

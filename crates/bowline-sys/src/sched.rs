@@ -1,0 +1,60 @@
+//! What lets a thread be on time: a real-time schedule and memory that is not taken away. Both are asked for, and may be refused.
+#![allow(unsafe_code)]
+
+use std::ffi::c_int;
+use std::io;
+
+use rustix::mm::{MlockAllFlags, mlockall};
+use rustix::process::{Resource, getrlimit};
+
+use crate::capability::{Capability, has};
+
+/// `SCHED_RR` and `SCHED_RESET_ON_FORK` of linux/sched.h. With the second what the thread starts is scheduled as usual again.
+const SCHED_RR: c_int = 2;
+const SCHED_RESET_ON_FORK: c_int = 0x4000_0000;
+
+/// Above every thread that is not real-time, and below the kernel's own (interrupt threads have 50).
+const PRIORITY: c_int = 1;
+
+/// `struct sched_param`, and the room that musl's has behind it.
+#[repr(C)]
+struct Parameters {
+    priority: c_int,
+    reserved: [c_int; 15],
+}
+
+unsafe extern "C" {
+    // `pthread_t` is a number or a pointer, of the size of either.
+    fn pthread_self() -> usize;
+    // And not `sched_setscheduler`, which musl refuses.
+    fn pthread_setschedparam(thread: usize, policy: c_int, parameters: *const Parameters) -> c_int;
+}
+
+/// Puts the calling thread before all that are not real-time (`SCHED_RR`, lowest priority). Threads and processes that it starts
+/// are scheduled as usual. A thread that never sleeps then starves a whole core.
+///
+/// # Errors
+/// `EPERM` without `CAP_SYS_NICE` or an `RLIMIT_RTPRIO`, or in a control group without real-time budget.
+pub fn be_real_time() -> io::Result<()> {
+    let parameters = Parameters { priority: PRIORITY, reserved: [0; 15] };
+    // SAFETY: the thread is the calling one, and the pointer is to a live structure that is at least as long as either C library's.
+    let error = unsafe { pthread_setschedparam(pthread_self(), SCHED_RR | SCHED_RESET_ON_FORK, &parameters) };
+    if error == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(error)) }
+}
+
+/// Keeps all memory that this process has now in RAM: its code, its heap, and the stacks of the threads that are there, all of which
+/// become resident. What is mapped later is not locked, so that no allocation fails for it. Call it when everything is set up.
+///
+/// # Errors
+/// `EPERM` without `CAP_IPC_LOCK` while `RLIMIT_MEMLOCK` has an end: the kernel would count all mapped memory against it, and with it
+/// every allocation could fail. `ENOMEM`, `EAGAIN` when some memory cannot be had.
+pub fn lock_memory() -> io::Result<()> {
+    let unlimited = getrlimit(Resource::Memlock).current.is_none();
+    if !unlimited && !has(Capability::IpcLock)? {
+        return Err(rustix::io::Errno::PERM.into());
+    }
+    Ok(mlockall(MlockAllFlags::CURRENT)?)
+}
+
+#[cfg(test)]
+mod tests;
