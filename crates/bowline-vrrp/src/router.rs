@@ -336,16 +336,18 @@ impl VirtualRouter {
         if can_serve != self.can_serve {
             self.can_serve = can_serve;
             self.can_serve_since = now;
-            self.settle(now);
+            self.settle(false, now);
         }
     }
 
     /// Whatever follows from another configuration, from being able to serve, or from not being the owner any more.
-    fn settle(&mut self, now: Instant) {
+    fn settle(&mut self, reconfigured: bool, now: Instant) {
         let (from, to) =
             (self.adverts.priority(), effective_priority(&self.config, self.can_serve, self.rival_owner));
-        if from != to {
+        if from != to || reconfigured {
             self.adverts = Adverts::new(&self.config, to);
+        }
+        if from != to {
             self.event(Event::PriorityChanged { from, to });
         }
         match (self.state, self.is_unfit()) {
@@ -354,7 +356,9 @@ impl VirtualRouter {
             (State::Backup | State::Fault, true) => self.fault(Fault::CannotServe, now),
             (State::Backup, false) => self.refresh_wait(now),
             (State::Fault, false) => self.recover(Fault::CannotServe, Reason::CanServe, now),
-            (State::Active, true | false) => self.settle_active(from != to, now),
+            (State::Active, true | false) => {
+                self.settle_active(from != to || reconfigured, now);
+            }
             (State::HandingOver, true | false) => self.settle_handing_over(now),
         }
     }
@@ -435,9 +439,10 @@ impl VirtualRouter {
         if own_interval {
             self.active_interval = self.config.interval();
         }
-        self.adverts = Adverts::new(&self.config, self.adverts.priority());
-        self.reconfigure_active(other_addresses, now);
-        self.settle(now);
+        self.settle(true, now);
+        if other_addresses && self.state == State::Active {
+            self.acquire_others(now);
+        }
     }
 
     fn conflict(&mut self, conflict: crate::message::Conflict, now: Instant) {

@@ -191,8 +191,8 @@ impl VirtualRouter {
         }
     }
 
-    /// Another priority, and being able to serve or not.
-    pub(super) fn settle_active(&mut self, reprioritised: bool, now: Instant) {
+    /// Other adverts, and being able to serve or not.
+    pub(super) fn settle_active(&mut self, other_adverts: bool, now: Instant) {
         let offered = self.timers.deadline(Timer::Offer).is_some();
         if self.is_unfit() || (self.is_last_resort() && !offered) {
             return self.begin_hand_over(HandOver::CannotServe, now);
@@ -200,20 +200,18 @@ impl VirtualRouter {
         if !self.is_last_resort() {
             self.timers.cancel(Timer::Offer);
         }
-        if reprioritised {
+        if other_adverts {
             self.send_advert_soon(now);
         }
     }
 
-    pub(super) fn reconfigure_active(&mut self, other_addresses: bool, now: Instant) {
-        if self.state != State::Active {
-            return;
-        }
-        self.send_advert_soon(now);
-        // What the kernel has stays in use until it has the others.
-        if let (true, Some(tenure)) = (other_addresses, self.tenure) {
+    /// Other addresses than before; what the kernel has stays in use until it has those.
+    pub(super) fn acquire_others(&mut self, now: Instant) {
+        if let (Some(tenure), Holding::Held) = (self.tenure, self.holding) {
             self.timers.arm(Timer::Acquire, now + ACQUIRE_MAX);
             self.outbox.push(Output::Acquire(tenure));
+        } else {
+            self.acquire(now);
         }
     }
 

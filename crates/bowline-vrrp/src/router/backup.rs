@@ -47,11 +47,12 @@ impl VirtualRouter {
         let wait = if self.gives_way() {
             HAND_OVER_MAX.saturating_add(self.active_down_interval())
         } else {
-            // However often it is said: the first one counts.
-            let left = self.timers.deadline(Timer::ActiveDown).map_or(Duration::MAX, |due| due.since(now));
-            self.skew_time().saturating_add(self.rank_wait()).min(left)
+            self.skew_time()
         };
-        self.timers.arm(Timer::ActiveDown, now + wait);
+        let due = now + wait.saturating_add(self.rank_wait());
+        // However often it is said: the first one counts.
+        let known = self.timers.deadline(Timer::ActiveDown).filter(|&known| known < due && !self.gives_way());
+        self.timers.arm(Timer::ActiveDown, known.unwrap_or(due));
     }
 
     /// Whether a farewell is no invitation: where priorities have no bands, a router that cannot serve says priority 0 to
@@ -161,7 +162,7 @@ impl VirtualRouter {
         {
             self.rival_owner = true;
             self.event(Event::TwoOwners { peer: advert.source });
-            self.settle(now);
+            self.settle(false, now);
         }
     }
 }

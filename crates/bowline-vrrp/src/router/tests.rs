@@ -2,7 +2,8 @@ use super::*;
 use crate::config::{
     Addresses, ChecksumForm, Peers, Priority, Protocol, Settings, Transport, Vrid, WhenAllBad,
 };
-use crate::interval::Centiseconds;
+use crate::interval::{Centiseconds, Seconds};
+use crate::message::{Conflict, Loss};
 use bowline_sansio::contract::Checked;
 
 const fn ms(millis: u64) -> Instant {
@@ -124,6 +125,18 @@ impl Subject {
     fn now(&self) -> Instant {
         self.router.now()
     }
+
+    /// Every timeout until it leaves its state, or until `end`; when it left, and what it said then.
+    fn run_until_change(&mut self, end: Instant) -> Option<(Instant, Vec<Said>)> {
+        let state = self.state();
+        while self.router.get().poll_timeout().is_some_and(|due| due <= end) {
+            let (due, said) = self.timeout();
+            if self.state() != state {
+                return Some((due, said));
+            }
+        }
+        None
+    }
 }
 
 /// An output without what is the same in all of them.
@@ -153,4 +166,8 @@ fn done(said: Vec<Said>) -> Vec<Said> {
     said.into_iter().filter(|said| !matches!(said, Said::Event(_))).collect()
 }
 
+mod bands;
 mod basics;
+mod faults;
+mod hand_over;
+mod peers;

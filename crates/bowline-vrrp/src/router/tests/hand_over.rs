@@ -1,0 +1,88 @@
+//! Giving the addresses up without an outage.
+
+use super::*;
+
+#[test]
+fn a_planned_stop_serves_until_the_successor_is_heard() {
+    let mut subject = Subject::active(settings());
+    let now = subject.now();
+    assert_eq!(done(subject.step(Input::Leave, now)), [Said::Advert(0)]);
+    assert_eq!((subject.state(), subject.status().held), (State::HandingOver, true));
+    assert_eq!(subject.status().holder, Some(ip(2)));
+    // Silent meanwhile, whatever leaves beside it.
+    assert_eq!(done(subject.step(heard(1, 0), now + Duration::from_millis(1))), []);
+    let said = subject.step(heard(3, 246), now + Duration::from_millis(5));
+    let after = Duration::from_millis(5);
+    assert!(said.contains(&Said::Event(Event::SuccessorHeard { peer: ip(3), after })));
+    assert_eq!(done(said), [Said::Release(Reason::SuccessorHeard)]);
+    assert_eq!((subject.state(), subject.status().held), (State::Initialize, false));
+    assert_eq!(subject.router.get().poll_timeout(), None);
+    let released = Input::Released(subject.tenure());
+    assert_eq!(subject.step(released, now + Duration::from_millis(9)), []);
+}
+
+#[test]
+fn a_planned_stop_waits_two_seconds_for_a_successor() {
+    let mut subject = Subject::active(settings());
+    let now = subject.now();
+    subject.step(Input::Leave, now);
+    let (due, said) = subject.timeout();
+    assert_eq!((due, done(said)), (now + Duration::from_secs(2), vec![Said::Release(Reason::NoSuccessor)]));
+    assert_eq!(subject.state(), State::Initialize);
+}
+
+#[test]
+fn a_stop_before_the_addresses_are_there_is_over_at_once() {
+    let mut subject = Subject::started(settings());
+    let (now, _) = subject.timeout();
+    assert_eq!(done(subject.step(Input::Leave, now)), [Said::Advert(0), Said::Release(Reason::Leaving)]);
+    assert_eq!(subject.state(), State::Initialize);
+}
+
+#[test]
+fn a_backup_leaves_without_a_word() {
+    let mut subject = Subject::backup(settings(), 1, 254);
+    assert_eq!(done(subject.step(Input::Leave, ms(10))), []);
+    assert_eq!((subject.state(), subject.router.get().poll_timeout()), (State::Initialize, None));
+}
+
+#[test]
+fn one_that_left_can_start_again_and_waits() {
+    let mut subject = Subject::active(settings());
+    let now = subject.now();
+    subject.step(Input::Leave, now);
+    subject.timeout();
+    let now = subject.now() + Duration::from_secs(1);
+    assert_eq!(done(subject.step(Input::Start, now)), []);
+    let (due, _) = subject.timeout();
+    assert_eq!(due, now + Duration::from_nanos(322_343_750));
+    assert_eq!(subject.tenure().get(), 2);
+}
+
+#[test]
+fn a_start_of_one_that_takes_part_changes_nothing() {
+    for mut subject in [Subject::backup(settings(), 1, 254), Subject::active(settings())] {
+        let (state, now) = (subject.state(), subject.now());
+        assert_eq!(subject.step(Input::Start, now), []);
+        assert_eq!(subject.state(), state);
+    }
+}
+
+#[test]
+fn a_hand_over_ends_when_the_addresses_are_lost() {
+    let mut subject = Subject::active(settings());
+    let (now, tenure) = (subject.now(), subject.tenure());
+    subject.step(Input::Leave, now);
+    let said = subject.step(Input::Lost(tenure, Loss::Removed), now + Duration::from_millis(10));
+    assert_eq!(done(said), [Said::Release(Reason::AddressLost)]);
+}
+
+#[test]
+fn a_fault_ends_a_hand_over() {
+    let mut subject = Subject::active(settings());
+    let now = subject.now();
+    subject.step(Input::Leave, now);
+    let said = subject.step(Input::Fault(Fault::NotServing), now + Duration::from_millis(10));
+    assert_eq!(done(said), [Said::Release(Reason::Fault(Fault::NotServing))]);
+    assert_eq!(subject.state(), State::Initialize);
+}
