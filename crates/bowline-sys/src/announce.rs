@@ -7,6 +7,7 @@ mod filter;
 mod frame;
 mod packet_socket;
 
+pub(crate) use frame::solicited_node;
 pub use frame::{Claim, ClaimKind, Frame, Role};
 
 use std::io;

@@ -18,6 +18,7 @@ use socket2::{
     Socket, Type,
 };
 
+use crate::announce::solicited_node;
 use crate::rtnetlink::Link;
 
 /// Where VRRP is sent in IPv4 (RFC 9568 5.1.1.2).
@@ -75,6 +76,7 @@ pub enum Membership {
 pub struct VrrpSocket {
     socket: Socket,
     family: Family,
+    interface: u32,
 }
 
 /// What came.
@@ -108,9 +110,9 @@ impl VrrpSocket {
         // Nothing comes in until the socket is bound to its interface, and what came before that is thrown away.
         socket.attach_filter(&[SockFilter::new(BPF_RET, 0, 0, 0)])?;
         socket.bind_device(Some(link.name.as_bytes()))?;
-        let opened = Self { socket, family };
+        let opened = Self { socket, family, interface: link.index };
         opened.throw_away_strays()?;
-        opened.configure(link.index, membership)?;
+        opened.configure(membership)?;
         opened.socket.detach_filter()?;
         Ok(opened)
     }
@@ -127,8 +129,8 @@ impl VrrpSocket {
         Ok(())
     }
 
-    fn configure(&self, interface: u32, membership: Membership) -> io::Result<()> {
-        let socket = &self.socket;
+    fn configure(&self, membership: Membership) -> io::Result<()> {
+        let (socket, interface) = (&self.socket, self.interface);
         socket.set_priority(QUEUE_PRIORITY)?;
         // Beyond the limit of the host with CAP_NET_ADMIN, else up to it.
         if sockopt::set_socket_recv_buffer_size_force(socket, RECEIVE_BUFFER).is_err() {
@@ -153,6 +155,31 @@ impl VrrpSocket {
                 receive_packet_info(socket)?;
                 if membership == Membership::Group {
                     socket.join_multicast_v6(&GROUP_V6, interface)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Joins the groups to which others send when they look for these addresses (RFC 9568 6.4.1), before this host has any of them.
+    ///
+    /// The kernel joins one for an address of its own only some time after the address was added, in the background and when it
+    /// gets the lock on network configuration: a client that asks in between asks again a second later. And a switch that
+    /// learns where groups are knows it beforehand. The memberships end with the socket. Of IPv4 addresses nothing is needed.
+    ///
+    /// # Errors
+    /// `ENODEV` when the interface is gone; `ENOMEM`, `ENOBUFS` for more addresses than a socket may have memberships
+    /// (`net.core.optmem_max`).
+    pub fn expect_solicitations(&self, addresses: &[IpAddr]) -> io::Result<()> {
+        for address in addresses {
+            match address {
+                IpAddr::V4(_) => {}
+                IpAddr::V6(address) => {
+                    match self.socket.join_multicast_v6(&solicited_node(*address), self.interface) {
+                        // Two addresses can share a group.
+                        Err(error) if error.kind() != io::ErrorKind::AddrInUse => return Err(error),
+                        Ok(()) | Err(_) => {}
+                    }
                 }
             }
         }

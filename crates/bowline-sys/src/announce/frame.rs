@@ -175,7 +175,7 @@ fn sum_of_ipv6(frame: &[u8]) -> u16 {
 }
 
 /// The group of those whose address ends like this one (RFC 4291 2.7.1).
-fn solicited_node(address: Ipv6Addr) -> Ipv6Addr {
+pub(crate) fn solicited_node(address: Ipv6Addr) -> Ipv6Addr {
     const GROUP: u128 = 0xff02_0000_0000_0000_0000_0001_ff00_0000;
     Ipv6Addr::from_bits(GROUP | (address.to_bits() & 0x00ff_ffff))
 }
