@@ -40,9 +40,24 @@ pub fn watch_parent(parent: u32) -> io::Result<OwnedFd> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::epoll::{Epoll, Events, Interest};
     use std::os::unix::process::ExitStatusExt;
     use std::process::Stdio;
     use std::sync::mpsc;
+    use std::time::Duration;
+
+    #[test]
+    fn the_parent_is_watched_and_nobody_else_is() {
+        let parent = std::os::unix::process::parent_id();
+        let watched = watch_parent(parent).unwrap();
+        let epoll = Epoll::new().unwrap();
+        epoll.add(&watched, 0, Interest::READABLE).unwrap();
+        let mut events = Events::with_capacity(1);
+        epoll.wait(&mut events, Some(Duration::ZERO)).unwrap();
+        assert!(events.is_empty(), "it lives");
+        assert_eq!(watch_parent(std::process::id()).unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert_eq!(watch_parent(u32::MAX).unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
 
     #[test]
     fn the_child_ends_when_the_thread_that_started_it_ends() {

@@ -1,5 +1,8 @@
-//! What the kernel tests of this crate share: two namespaces with a link between them, and waiting.
+//! What the kernel tests of this crate share: two namespaces with a link between them, waiting, and counting allocations.
+#![allow(unsafe_code)]
 
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
 use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::os::fd::AsFd;
@@ -67,8 +70,11 @@ pub(crate) fn pair() -> Option<(End, End)> {
         end.namespace.set_link(end.name, LinkState::Up).unwrap();
     }
     for end in [&left, &right] {
-        until("a usable link-local address", || {
-            end.netlink.interfaces().unwrap().link_local(end.link().index).is_some()
+        // Before it runs, what is sent is dropped.
+        until("link that carries packets", || {
+            let interfaces = end.netlink.interfaces().unwrap();
+            let link = interfaces.by_name(end.name).unwrap();
+            link.running && interfaces.link_local(link.index).is_some()
         });
     }
     Some((left, right))
@@ -90,4 +96,34 @@ pub(crate) fn readable(source: impl AsFd) {
     let mut events = Events::with_capacity(1);
     epoll.wait(&mut events, Some(LIMIT)).unwrap();
     assert!(!events.is_empty(), "nothing to be read within {LIMIT:?}");
+}
+
+/// How often the calling thread has allocated until now.
+pub(crate) fn allocations() -> u64 {
+    ALLOCATIONS.get()
+}
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+/// The system's allocator, counting.
+struct Counting;
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+// SAFETY: everything is handed to the system's allocator as it came; the counter, which is made without allocating and has no
+// destructor, touches no memory of the caller.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        // SAFETY: the caller keeps the contract, which is the same.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller keeps the contract, which is the same.
+        unsafe { System.dealloc(pointer, layout) }
+    }
 }

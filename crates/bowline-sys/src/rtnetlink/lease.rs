@@ -9,7 +9,7 @@ use rustix::io::Errno;
 
 use super::wire::{self, Subject};
 use super::{Address, Rtnetlink, Scope};
-use crate::netlink::{NLM_F_CREATE, NLM_F_ECHO, NLM_F_EXCL, NLM_F_REPLACE};
+use crate::netlink::{Encoder, NLM_F_CREATE, NLM_F_ECHO, NLM_F_EXCL, NLM_F_REPLACE};
 
 /// The mark that our addresses carry (`IFA_PROTO`): VRRP's protocol number, which no other program that marks its own uses.
 pub const OUR_MARK: u8 = 112;
@@ -153,10 +153,8 @@ impl Rtnetlink {
 
     /// Adds or renews, and reads when the address was added.
     fn assert(&self, lease: &Lease, flags: u16) -> io::Result<Held> {
-        let mut request = lease.subject().encode();
-        wire::finite(&mut request, lease.valid.get(), OUR_MARK);
         let mut found = None;
-        self.netlink.ask_and_hear(wire::RTM_NEWADDR, flags | NLM_F_ECHO, &request, |message| {
+        self.netlink.ask_and_hear(wire::RTM_NEWADDR, flags | NLM_F_ECHO, &lease.encode(), |message| {
             found = wire::address(message.body);
         })?;
         // IPv6 echoes nothing, but has a request for a single address, which waits for no lock.
@@ -181,6 +179,13 @@ impl Rtnetlink {
 }
 
 impl Lease {
+    /// The request that adds or renews it.
+    pub(super) fn encode(&self) -> Encoder {
+        let mut request = self.subject().encode();
+        wire::finite(&mut request, self.valid.get(), OUR_MARK);
+        request
+    }
+
     fn subject(&self) -> Subject {
         let (prefix, scope, flags) = match self.address {
             IpAddr::V4(_) => (32, Scope::Host, 0),

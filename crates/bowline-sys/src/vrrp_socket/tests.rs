@@ -1,5 +1,5 @@
 use super::*;
-use crate::testing::{End, pair, readable};
+use crate::testing::{End, allocations, pair, readable};
 
 fn open(end: &End, family: Family, membership: Membership) -> VrrpSocket {
     let link = end.link();
@@ -120,4 +120,28 @@ fn a_link_that_is_down_or_gone_is_an_error() {
     send().expect("the same socket, after the link is back");
     let gone = Link { name: "gone0".into(), ..left.link() };
     left.inside(|| VrrpSocket::open(&gone, Family::V4, Membership::Group)).expect_err("no such link");
+}
+
+#[test]
+fn sending_and_receiving_allocate_nothing() {
+    let Some((left, right)) = pair() else { return };
+    let four: IpAddr = "192.0.2.1".parse().unwrap();
+    for (family, source, group) in
+        [(Family::V4, four, IpAddr::from(GROUP_V4)), (Family::V6, link_local(&left), GROUP_V6.into())]
+    {
+        let sender = open(&left, family, Membership::Group);
+        let receiver = open(&right, family, Membership::Group);
+        let mut buffer = [0; ROOM];
+        for round in 0..2 {
+            let before = allocations();
+            sender.send(source, group, b"adverts").unwrap();
+            let sent = allocations();
+            readable(&receiver);
+            let waited = allocations();
+            let received = receiver.receive(&mut buffer).is_ok();
+            let none = receiver.receive(&mut buffer).is_err();
+            assert_eq!((sent - before, allocations() - waited), (0, 0), "round {round}");
+            assert!(received && none);
+        }
+    }
 }

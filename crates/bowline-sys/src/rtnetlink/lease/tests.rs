@@ -1,6 +1,7 @@
 use super::*;
-use crate::testing::{End, create, pair, until};
-use std::net::{SocketAddr, TcpStream, UdpSocket};
+use crate::netns::LinkState;
+use crate::testing::{End, LIMIT, create, pair, until};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
 const VIRTUAL: [&str; 2] = ["192.0.2.100", "2001:db8::100"];
@@ -114,27 +115,53 @@ fn a_leftover_of_ours_is_taken_over_and_what_others_added_is_not() {
     }
 }
 
+/// Where a datagram to a neighbour would come from.
+fn source(end: &End, neighbour: SocketAddr) -> IpAddr {
+    end.inside(|| {
+        let any: IpAddr = if neighbour.is_ipv4() { [0; 4].into() } else { [0; 16].into() };
+        let socket = UdpSocket::bind((any, 0)).unwrap();
+        socket2::SockRef::from(&socket).bind_device(Some(end.name.as_bytes())).unwrap();
+        socket.connect(neighbour).unwrap();
+        socket.local_addr().unwrap().ip()
+    })
+}
+
+/// A link of its own without IPv4 addresses, so that the first that is added is the one the kernel would choose for multicast;
+/// for IPv6 an address that shares more bits with the neighbour's than the host's own does.
 #[test]
-fn a_lease_is_never_chosen_as_a_source() {
+fn a_lease_is_never_chosen_as_a_source_where_a_plain_address_would_be() {
+    let cases: [(&str, u8, &str); 2] =
+        [("192.0.2.100", 32, "224.0.0.99"), ("2001:db8::3", 128, "2001:db8::2")];
+    for (address, whole, neighbour) in cases {
+        let (address, neighbour) = (address.parse().unwrap(), SocketAddr::new(neighbour.parse().unwrap(), 9));
+        for is_lease in [false, true] {
+            let Some((mut left, right)) = pair() else { return };
+            left.namespace.join("bare0", &right.namespace, "bare1").unwrap();
+            left.namespace.set_link("bare0", LinkState::Up).unwrap();
+            if neighbour.is_ipv4() {
+                left.name = "bare0";
+            }
+            if is_lease {
+                left.netlink.hold(&lease(&left, address, 30)).unwrap();
+            } else {
+                left.namespace.add_address(left.name, address, whole).unwrap();
+            }
+            if neighbour.is_ipv4() {
+                left.namespace.add_address("bare0", "198.51.100.1".parse().unwrap(), 24).unwrap();
+            }
+            assert_eq!(source(&left, neighbour) != address, is_lease, "{address}");
+        }
+    }
+}
+
+#[test]
+fn a_lease_is_reached_over_the_link() {
     let Some((left, right)) = pair() else { return };
-    // The only other address of its subnet goes away, so that the lease is the nearest one left.
-    let far: [IpAddr; 2] = ["198.51.100.1".parse().unwrap(), "2001:db8:1::1".parse().unwrap()];
-    for ((address, far), peer) in virtual_addresses().into_iter().zip(far).zip(["192.0.2.2", "2001:db8::2"]) {
-        let length = if far.is_ipv4() { 24 } else { 64 };
-        left.namespace.add_address("left0", far, length).unwrap();
+    for address in virtual_addresses() {
         left.netlink.hold(&lease(&left, address, 30)).unwrap();
-        let peer = SocketAddr::new(peer.parse().unwrap(), 9);
-        let source = left.inside(|| {
-            let any: IpAddr = if far.is_ipv4() { "0.0.0.0" } else { "::" }.parse().unwrap();
-            let socket = UdpSocket::bind((any, 0)).unwrap();
-            socket.connect(peer).unwrap();
-            socket.local_addr().unwrap().ip()
-        });
-        assert_ne!(source, address);
-        // It answers all the same.
-        let listener = left.inside(|| std::net::TcpListener::bind((address, 0)).unwrap());
+        let listener = left.inside(|| TcpListener::bind((address, 0))).unwrap();
         let there = listener.local_addr().unwrap();
-        right.inside(|| TcpStream::connect_timeout(&there, crate::testing::LIMIT)).unwrap();
+        right.inside(|| TcpStream::connect_timeout(&there, LIMIT)).unwrap();
     }
 }
 
