@@ -16,8 +16,7 @@ impl Occupancy {
 
     /// Counts one more, unless the limit is reached; to be followed by [`Occupancy::leave`].
     pub(crate) fn enter(&self) -> bool {
-        // In one order with the watching thread's look before a long rest.
-        let room = self.present.fetch_add(1, Ordering::SeqCst) < self.limit;
+        let room = self.present.fetch_add(1, Ordering::Relaxed) < self.limit;
         if !room {
             self.leave();
         }
@@ -29,7 +28,7 @@ impl Occupancy {
     }
 
     pub(crate) fn present(&self) -> usize {
-        self.present.load(Ordering::SeqCst)
+        self.present.load(Ordering::Relaxed)
     }
 
     pub(crate) const fn limit(&self) -> usize {

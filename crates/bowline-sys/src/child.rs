@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 use rustix::process::{PidfdFlags, Signal, getppid, pidfd_open, set_parent_process_death_signal};
+use std::ffi::c_int;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
@@ -35,6 +36,23 @@ pub fn watch_parent(parent: u32) -> io::Result<OwnedFd> {
     let descriptor = pidfd_open(found.ok_or(io::ErrorKind::NotFound)?, PidfdFlags::empty())?;
     // Only now it is sure whose descriptor it is: while it is our parent, its number is not used again.
     if getppid() == found { Ok(descriptor) } else { Err(io::ErrorKind::NotFound.into()) }
+}
+
+unsafe extern "C" {
+    // A handler is a function or one of a few numbers, of the size of a pointer.
+    fn signal(signal: c_int, handler: usize) -> usize;
+}
+
+/// `SIG_IGN` of asm-generic/signal-defs.h.
+const IGNORE: usize = 1;
+
+/// Makes this process ignore what a terminal or a service manager sends to a whole group of processes to end it. Only `SIGKILL`, and
+/// its own will, end it from then on.
+pub fn ignore_requests_to_end() {
+    for which in [Signal::HUP, Signal::INT, Signal::QUIT, Signal::TERM] {
+        // SAFETY: no handler is installed; both numbers are of the kernel's own, and the call fails for no others.
+        unsafe { signal(which.as_raw(), IGNORE) };
+    }
 }
 
 #[cfg(test)]

@@ -186,6 +186,14 @@ impl VrrpSocket {
         Ok(())
     }
 
+    /// From now on nothing is received: for who only sends, and would leave the kernel to keep what comes.
+    ///
+    /// # Errors
+    /// When kernel memory is exhausted.
+    pub fn stop_receiving(&self) -> io::Result<()> {
+        self.socket.attach_filter(&[SockFilter::new(BPF_RET, 0, 0, 0)])
+    }
+
     /// Sends one message from `source`, which must be an address of this host that is usable, to `destination`, both of the
     /// socket's family.
     ///

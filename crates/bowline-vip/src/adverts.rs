@@ -1,0 +1,170 @@
+//! The advert thread: every machine, every packet, every advert on time.
+//!
+//! ```text
+//!   wake ─▶ read all packets ─▶ (stood still? tell the machines) ─▶ faults, answers, wishes ─▶ timers ─▶ show ─▶ sleep
+//! ```
+//!
+//! It waits in one place, its epoll instance. It never asks the kernel for what takes the lock on network configuration, takes no
+//! lock that another thread may hold, and writes no log; after the start of a router it allocates for nothing that is on time.
+
+use crate::cell::Faults;
+use crate::event::Serving;
+use crate::lane::{Lane, Round, Told};
+use crate::shared::{Shared, ToAdverts, now};
+use bowline_sansio::Instant;
+use bowline_sys::epoll::{Epoll, Events, Interest};
+use bowline_sys::vrrp_socket::ROOM;
+use bowline_vrrp::Fault;
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+use std::time::Duration;
+
+/// A round at least this often: so soon it is seen that nobody would be served, and so often the keeper sees that this thread lives.
+pub(crate) const ROUND_EVERY: Duration = Duration::from_millis(100);
+
+/// With the time after which a worker counts as silent (300 ms), half a second: then the addresses are given up.
+const FAULT_AFTER: Duration = Duration::from_millis(200);
+
+/// Every socket is looked at in each round: events only end the wait.
+const EVENTS_MAX: usize = 64;
+
+/// Packets end the wait, whoever they are for.
+const PACKETS: u64 = 1;
+const MAIL: u64 = 0;
+
+pub(crate) struct Adverts {
+    shared: Arc<Shared>,
+    serving: Arc<dyn Serving>,
+    told: SyncSender<Told>,
+    epoll: Epoll,
+    lanes: Vec<Lane>,
+    /// Since when nobody would be served.
+    dead_since: Option<Instant>,
+    buffer: Box<[u8; ROOM]>,
+}
+
+impl Adverts {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        serving: Arc<dyn Serving>,
+        told: SyncSender<Told>,
+    ) -> std::io::Result<Self> {
+        let epoll = Epoll::new()?;
+        epoll.add(&shared.adverts_waker, MAIL, Interest::READABLE)?;
+        let buffer = Box::new([0; ROOM]);
+        Ok(Self { shared, serving, told, epoll, lanes: Vec::new(), dead_since: None, buffer })
+    }
+
+    pub(crate) fn run(mut self) {
+        let mut events = Events::with_capacity(EVENTS_MAX);
+        let mut due = now();
+        loop {
+            // It fails only when a descriptor or a pointer is wrong, which would be our bug.
+            self.epoll.wait(&mut events, Some(due.since(now()))).expect("epoll_wait on our own instance");
+            let now = now();
+            self.shared.set_beat(now);
+            self.go_round(now, now.since(due));
+            if self.shared.is_abandoned() || (self.shared.is_ending() && self.lanes.is_empty()) {
+                break;
+            }
+            due = self.next_round(now);
+        }
+        self.shared.adverts_end();
+    }
+
+    fn next_round(&self, now: Instant) -> Instant {
+        let dead = self.dead_since.map(|since| since + FAULT_AFTER).filter(|due| *due > now);
+        let due = self.lanes.iter().filter_map(Lane::due).chain(dead).min();
+        let latest = now + ROUND_EVERY;
+        due.map_or(latest, |due| due.min(latest))
+    }
+
+    fn go_round(&mut self, now: Instant, late: Duration) {
+        self.shared.adverts_waker.clear();
+        let alive = self.serving.alive();
+        self.dead_since = if alive { None } else { self.dead_since.or(Some(now)) };
+        let (told, news) = (self.told.clone(), std::cell::Cell::new(false));
+        let round = Round { now, late, alive, told: &told, news: &news };
+        for index in 0..self.lanes.len() {
+            self.hear_link(index, round);
+        }
+        self.read_mail(round);
+        for index in 0..self.lanes.len() {
+            let faults = self.faults_of(index, now);
+            let Some(lane) = self.lanes.get_mut(index) else { continue };
+            lane.hear_shell(faults, round);
+            lane.fire(round);
+            lane.publish();
+        }
+        self.lanes.retain(|lane| {
+            if lane.is_over() {
+                lane.cell.end();
+                news.set(true);
+            }
+            !lane.is_over()
+        });
+        if news.get() {
+            self.shared.keeper_waker.wake();
+        }
+    }
+
+    fn hear_link(&mut self, index: usize, round: Round<'_>) {
+        let (before, rest) = self.lanes.split_at_mut(index);
+        let Some((lane, after)) = rest.split_first_mut() else { return };
+        let (interface, family, _) = lane.key();
+        let others = |vrid| {
+            let mut others = before.iter().chain(after.iter());
+            others.any(|other| other.key() == (interface, family, vrid))
+        };
+        lane.hear_link(&mut self.buffer, others, round);
+    }
+
+    /// Those of the router and of all that move with it.
+    fn faults_of(&self, index: usize, now: Instant) -> Faults {
+        let dead = self.dead_since.is_some_and(|since| now.since(since) >= FAULT_AFTER);
+        let none = Faults::default().with(Fault::NotServing, dead);
+        let Some(lane) = self.lanes.get(index) else { return none };
+        let group = &lane.cell.group;
+        let companions = self.lanes.iter().filter(|other| group.is_some() && other.cell.group == *group);
+        companions.fold(none.and(lane.cell.faults()), |faults, other| faults.and(other.cell.faults()))
+    }
+
+    fn read_mail(&mut self, round: Round<'_>) {
+        for mail in self.shared.take_for_adverts() {
+            match mail {
+                ToAdverts::Add(lane) => {
+                    self.watch(&lane);
+                    self.lanes.push(*lane);
+                    let faults = self.faults_of(self.lanes.len() - 1, round.now);
+                    if let Some(lane) = self.lanes.last_mut() {
+                        lane.start(faults, round);
+                    }
+                }
+                ToAdverts::Reconfigure { id, config, wiring } => {
+                    if let Some(lane) = self.lanes.iter_mut().find(|lane| lane.id == id) {
+                        lane.reconfigure(config, *wiring, round);
+                    }
+                    self.watch_again(id);
+                }
+                ToAdverts::Rewire { id, wiring } => {
+                    if let Some(lane) = self.lanes.iter_mut().find(|lane| lane.id == id) {
+                        lane.rewire(*wiring);
+                    }
+                    self.watch_again(id);
+                }
+            }
+        }
+    }
+
+    fn watch_again(&self, id: u32) {
+        if let Some(lane) = self.lanes.iter().find(|lane| lane.id == id) {
+            self.watch(lane);
+        }
+    }
+
+    /// Without it packets are read at the next round, which is too late for a fast one and soon enough for the others. A socket
+    /// that is watched already stays so.
+    fn watch(&self, lane: &Lane) {
+        let _ = self.epoll.add(lane.socket(), PACKETS, Interest::READABLE);
+    }
+}

@@ -1,0 +1,119 @@
+//! What happens, and the two things a virtual router needs of its host: somebody who serves, and somebody who listens.
+
+use bowline_vrrp::Loss;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Who serves clients on the addresses.
+pub trait Serving: Send + Sync + 'static {
+    /// Whether clients that come now would be served: every worker answers, and the addresses' listeners are open. Asked often, by a
+    /// thread that must be on time: cheap, and without a lock.
+    fn alive(&self) -> bool;
+
+    /// Stops accepting on `addresses` and resets every connection to them, those that wait to be accepted too. Returns when that
+    /// is done, or cannot be done soon: a quarter of a second at most.
+    fn evict(&self, addresses: &[IpAddr]);
+
+    /// Accepts on `addresses` again, whether or not they are here.
+    fn readmit(&self, addresses: &[IpAddr]);
+}
+
+/// Takes events; called by the keeper, which the addresses wait for: it must not take long.
+pub trait Sink: Send + Sync + 'static {
+    /// Takes one.
+    fn event(&self, event: Event);
+}
+
+/// Something happened.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Event {
+    /// In the machine of a router.
+    Router {
+        /// Its name.
+        router: Arc<str>,
+        /// How long ago.
+        age: Duration,
+        /// What.
+        event: bowline_vrrp::Event,
+    },
+    /// An address was there at the start, from a process of ours that ended; its lease ends by itself.
+    Leftover {
+        /// The router's name.
+        router: Arc<str>,
+        /// Which.
+        address: IpAddr,
+    },
+    /// An address is on this host by somebody else's doing: as long as it is, there are two holders.
+    Foreign {
+        /// The router's name.
+        router: Arc<str>,
+        /// Which.
+        address: IpAddr,
+    },
+    /// The kernel did not take an address.
+    HoldFailed {
+        /// The router's name.
+        router: Arc<str>,
+        /// Which.
+        address: IpAddr,
+        /// What it said.
+        error: String,
+    },
+    /// The kernel does not remove an address, which stays until its lease ends.
+    RemovalFailed {
+        /// The router's name.
+        router: Arc<str>,
+        /// Which.
+        address: IpAddr,
+        /// What it said.
+        error: String,
+    },
+    /// An address was gone without our doing.
+    LeaseLost {
+        /// The router's name.
+        router: Arc<str>,
+        /// How.
+        loss: Loss,
+    },
+    /// Connections of other processes to the addresses were ended with them.
+    ConnectionsEnded {
+        /// The router's name.
+        router: Arc<str>,
+        /// How many.
+        count: usize,
+    },
+    /// Connections of other processes to the addresses cannot be ended: clients without anything to send will wait for nothing.
+    ConnectionsStay {
+        /// The router's name.
+        router: Arc<str>,
+        /// Why.
+        error: String,
+    },
+    /// The guard is not there for now; should the daemon be killed, the lease ends by itself.
+    GuardLost {
+        /// Why.
+        error: String,
+    },
+    /// The interface of a router was made anew.
+    InterfaceBack {
+        /// The router's name.
+        router: Arc<str>,
+        /// The interface's.
+        interface: String,
+    },
+    /// The interface of a router cannot be used.
+    InterfaceFailed {
+        /// The router's name.
+        router: Arc<str>,
+        /// Why.
+        error: String,
+    },
+    /// How punctual the adverts are going to be.
+    Punctuality {
+        /// Why the thread is scheduled like any other; none when it is not.
+        not_real_time: Option<String>,
+        /// Why its memory may be taken away for a while; none when it may not.
+        not_locked: Option<String>,
+    },
+}

@@ -1,0 +1,35 @@
+//! What the keeper works with.
+
+use crate::event::{Event, Serving, Sink};
+use crate::guard::Guard;
+use bowline_sys::rtnetlink::Rtnetlink;
+use bowline_sys::sock_diag::{Filter, Side, SockDiag};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+pub(crate) struct Hands {
+    pub(crate) rtnetlink: Rtnetlink,
+    /// None where the kernel cannot list and end others' connections.
+    pub(crate) sock_diag: Option<SockDiag>,
+    pub(crate) serving: Arc<dyn Serving>,
+    pub(crate) sink: Arc<dyn Sink>,
+    pub(crate) guard: Guard,
+}
+
+impl Hands {
+    /// Ends what is connected to `addresses` after everybody was evicted: connections of other processes, and of workers that
+    /// hang.
+    pub(crate) fn end_connections(&self, router: &Arc<str>, addresses: &[IpAddr]) {
+        let Some(sock_diag) = &self.sock_diag else { return };
+        match sock_diag.end_all(&Filter { side: Side::Local, addresses, port: None }) {
+            Ok(ended) if ended.ended == 0 => {}
+            Ok(ended) => {
+                self.sink.event(Event::ConnectionsEnded { router: Arc::clone(router), count: ended.ended });
+            }
+            Err(error) => {
+                let error = error.to_string();
+                self.sink.event(Event::ConnectionsStay { router: Arc::clone(router), error });
+            }
+        }
+    }
+}

@@ -1,0 +1,299 @@
+//! The addresses of one router, and the interface they are on.
+
+use super::hands::Hands;
+use super::neighbours::Neighbours;
+use crate::cell::{Answer, Cell, Order, Outcome, Wish};
+use crate::event::Event;
+use crate::guard::Will;
+use crate::shared::{Known, Shared, now};
+use bowline_sansio::Instant;
+use bowline_sys::mac::Mac;
+use bowline_sys::rtnetlink::{Held, HoldError, Lease, Link, Renewal};
+use bowline_vrrp::timers::replaced_after;
+use bowline_vrrp::{Config, Loss, adverts};
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A lease is renewed so many times before it ends.
+const RENEWALS_EACH: u32 = 3;
+
+/// Attempts to renew that the kernel did not do: so many fit between two.
+const ATTEMPTS_EACH: u32 = 10;
+
+/// While nobody may renew: soon, because it may be over any moment.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+/// Between two attempts to remove what the kernel did not.
+const REMOVE_AGAIN: Duration = Duration::from_millis(50);
+
+/// The kernel may end a lease so much before its time (`ADDRCONF_TIMER_FUZZ_MINUS`).
+const KERNEL_FUZZ: Duration = Duration::from_millis(20);
+
+/// The advert thread goes round so often at least, whatever its interval.
+const BEAT_MIN: Duration = crate::adverts::ROUND_EVERY.saturating_mul(2);
+
+/// One router, as the keeper has it.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pub(crate) id: u32,
+    pub(crate) cell: Arc<Cell>,
+    pub(super) interface_name: Arc<str>,
+    pub(super) mac: Option<Mac>,
+    /// The last order that was done.
+    pub(super) done: Order,
+    pub(super) held: Vec<(Lease, Held)>,
+    /// All of them are there, as far as we know.
+    pub(super) whole: bool,
+    /// When the lease ends unless it is renewed.
+    pub(super) until: Instant,
+    renew_at: Instant,
+    /// One was lost: whoever was connected does not know it yet.
+    reset_due: bool,
+    /// The kernel did not remove something; to be tried again then.
+    remove_at: Option<Instant>,
+    pub(super) neighbours: Option<Neighbours>,
+}
+
+impl Kept {
+    pub(crate) fn new(known: Known, link: &Link) -> Self {
+        Self {
+            id: known.id,
+            cell: known.cell,
+            interface_name: link.name.as_str().into(),
+            mac: link.mac,
+            done: Order::FIRST,
+            held: Vec::new(),
+            whole: false,
+            until: Instant::ORIGIN,
+            renew_at: Instant::ORIGIN,
+            reset_due: false,
+            remove_at: None,
+            neighbours: None,
+        }
+    }
+
+    /// When it wants to be looked at.
+    pub(crate) fn due(&self) -> Instant {
+        let renewal = self.whole.then(|| self.renew_at.min(self.until));
+        let neighbours = self.neighbours.as_ref().map(Neighbours::due);
+        super::earliest([renewal, self.remove_at, neighbours]).unwrap_or(Instant::from_nanos(u64::MAX))
+    }
+
+    /// Does what was ordered since the last time; whether there is an answer.
+    pub(crate) fn obey(&mut self, hands: &mut Hands, now: Instant) -> bool {
+        let order = self.cell.order();
+        let waits = self.remove_at.is_some_and(|at| at > now);
+        if waits || (order.number == self.done.number && self.remove_at.is_none()) {
+            return false;
+        }
+        let let_go = order.let_go != self.done.let_go || self.remove_at.is_some();
+        if let_go && !self.let_go(hands, now) {
+            return false;
+        }
+        let outcome = match order.wish {
+            Wish::Hold => self.hold(hands),
+            Wish::LetGo | Wish::Nothing => Outcome::Released,
+        };
+        self.done = order;
+        self.cell.set_answer(Answer { number: order.number, outcome });
+        if let_go {
+            // Clients come in again when the address does.
+            hands.serving.readmit(self.addresses().as_slice());
+        }
+        true
+    }
+
+    fn addresses(&self) -> bowline_vrrp::Addresses {
+        self.cell.config().settings().addresses.clone()
+    }
+
+    fn hold(&mut self, hands: &mut Hands) -> Outcome {
+        let config = self.cell.config();
+        self.drop_others(hands, &config);
+        // Before the first address is there: killed in between, it would stay for a whole lease.
+        hands.guard.arm(self.id, &self.will(&config));
+        let begun = now();
+        self.reset_due |= self.whole && begun >= self.until;
+        self.whole = false;
+        for &address in config.settings().addresses.as_slice() {
+            let lease = self.lease(&config, address);
+            match hands.rtnetlink.hold(&lease) {
+                Ok(held) => {
+                    self.held.retain(|(other, _)| other.address != address);
+                    self.held.push((lease, held));
+                }
+                Err(error) => {
+                    let router = Arc::clone(&self.cell.name);
+                    hands.sink.event(match error {
+                        HoldError::Foreign(_) => Event::Foreign { router, address },
+                        HoldError::Kernel(error) => {
+                            Event::HoldFailed { router, address, error: error.to_string() }
+                        }
+                    });
+                    return Outcome::NotHeld;
+                }
+            }
+        }
+        self.whole = true;
+        self.leased_from(begun, &config);
+        if self.reset_due {
+            // They are told only now, because nothing could be sent from an address that was not here.
+            self.reset_due = false;
+            self.reset(hands, config.settings().addresses.as_slice());
+            hands.serving.readmit(config.settings().addresses.as_slice());
+        }
+        Outcome::Held
+    }
+
+    fn leased_from(&mut self, begun: Instant, config: &Config) {
+        let lease = config.settings().lease;
+        self.until = begun + lease.saturating_sub(KERNEL_FUZZ);
+        self.renew_at = begun + lease / RENEWALS_EACH;
+        self.cell.set_leased_until(Some(self.until));
+    }
+
+    /// Addresses that an earlier configuration had.
+    fn drop_others(&mut self, hands: &Hands, config: &Config) {
+        let stays = |address| config.settings().addresses.contains(address);
+        let (stay, go): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.held).into_iter().partition(|(lease, _)| stays(lease.address));
+        self.held = stay;
+        let addresses: Vec<_> = go.iter().map(|(lease, _)| lease.address).collect();
+        if addresses.is_empty() {
+            return;
+        }
+        self.reset(hands, &addresses);
+        for (lease, _) in &go {
+            self.remove(hands, lease);
+        }
+    }
+
+    fn lease(&self, config: &Config, address: IpAddr) -> Lease {
+        // Whole seconds are all the kernel counts, and more than was asked for is less than one more.
+        let lease = config.settings().lease;
+        let seconds = lease.as_secs() + u64::from(lease.subsec_nanos() > 0);
+        let seconds = u32::try_from(seconds).ok().and_then(NonZeroU32::new);
+        Lease { interface: self.cell.interface(), address, valid: seconds.unwrap_or(NonZeroU32::MIN) }
+    }
+
+    fn will(&self, config: &Config) -> Will {
+        let farewells = adverts(config, 0).into_iter();
+        Will {
+            interface: self.cell.interface(),
+            source: config.settings().source,
+            adverts: farewells.map(|advert| (advert.destination, advert.bytes.to_vec())).collect(),
+            addresses: config.settings().addresses.as_slice().to_vec(),
+        }
+    }
+
+    fn reset(&self, hands: &Hands, addresses: &[IpAddr]) {
+        hands.serving.evict(addresses);
+        hands.end_connections(&self.cell.name, addresses);
+    }
+
+    /// One uninterrupted step: nobody gets in, everybody who is in is told, the addresses go. Whether it is done.
+    fn let_go(&mut self, hands: &mut Hands, now: Instant) -> bool {
+        let addresses: Vec<_> = self.held.iter().map(|(lease, _)| lease.address).collect();
+        let was_here = !addresses.is_empty();
+        if was_here && self.remove_at.is_none() {
+            self.reset(hands, &addresses);
+        }
+        self.cell.set_leased_until(None);
+        self.whole = false;
+        let held = std::mem::take(&mut self.held);
+        self.held = held.into_iter().filter(|(lease, _)| !self.remove(hands, lease)).collect();
+        if !self.held.is_empty() && now < self.until {
+            self.remove_at = Some(now + REMOVE_AGAIN);
+            return false;
+        }
+        if was_here {
+            // Those that came to be in between.
+            hands.end_connections(&self.cell.name, &addresses);
+        }
+        self.held.clear();
+        self.remove_at = None;
+        self.reset_due = false;
+        hands.guard.disarm(self.id);
+        true
+    }
+
+    /// Whether it is gone; it is told once when it is not.
+    fn remove(&self, hands: &Hands, lease: &Lease) -> bool {
+        match hands.rtnetlink.remove(lease) {
+            Ok(_) => true,
+            Err(_) if self.remove_at.is_some() => false,
+            Err(error) => {
+                let router = Arc::clone(&self.cell.name);
+                let error = error.to_string();
+                hands.sink.event(Event::RemovalFailed { router, address: lease.address, error });
+                false
+            }
+        }
+    }
+
+    /// At the end, whatever was ordered.
+    pub(crate) fn give_up(&mut self, hands: &mut Hands, now: Instant) {
+        // What is not removed now ends with its lease.
+        let _ = self.let_go(hands, now);
+        hands.guard.disarm(self.id);
+    }
+
+    /// Renews when it is time, and when that is right: the advert thread lives, and clients are served.
+    pub(crate) fn renew(&mut self, hands: &Hands, shared: &Shared) {
+        let begun = now();
+        if !self.whole || begun < self.renew_at {
+            return;
+        }
+        // A renewal would bring back what is gone, to where others may have it by now.
+        if begun >= self.until {
+            return self.lost(Loss::Expired, hands, shared);
+        }
+        let config = self.cell.config();
+        let patience = replaced_after(config.interval()).max(BEAT_MIN);
+        if begun.since(shared.beat()) > patience || !hands.serving.alive() {
+            self.renew_at = begun + LOOK_AGAIN;
+            return;
+        }
+        let (mut failed, mut was_gone) = (false, false);
+        for (lease, held) in &mut self.held {
+            match hands.rtnetlink.renew(lease, held) {
+                Ok(Renewal::Kept) => {}
+                Ok(Renewal::Recreated(again)) => (*held, was_gone) = (again, true),
+                Err(_) => failed = true,
+            }
+        }
+        let counters = &self.cell.counters;
+        if was_gone {
+            let loss = if now() >= self.until { Loss::Expired } else { Loss::Removed };
+            self.lost(loss, hands, shared);
+        } else if failed {
+            counters.renewals_failed.one();
+            self.renew_at = begun + config.settings().lease / (RENEWALS_EACH * ATTEMPTS_EACH);
+        } else {
+            counters.renewed(now().since(begun));
+            self.leased_from(begun, &config);
+        }
+    }
+
+    pub(super) fn lost(&mut self, loss: Loss, hands: &Hands, shared: &Shared) {
+        self.whole = false;
+        self.reset_due = true;
+        self.cell.counters.leases_lost.one();
+        self.cell.set_leased_until(None);
+        // IPv6 goes on speaking from an address that is gone. IPv4 does not: there they are told when it is back.
+        let v6: Vec<_> = self.held.iter().map(|(lease, _)| lease.address).filter(IpAddr::is_ipv6).collect();
+        if !v6.is_empty() {
+            self.reset(hands, &v6);
+            hands.serving.readmit(&v6);
+        }
+        let outcome = match loss {
+            Loss::Removed => Outcome::Removed,
+            Loss::Expired => Outcome::Expired,
+        };
+        self.cell.set_answer(Answer { number: self.done.number, outcome });
+        hands.sink.event(Event::LeaseLost { router: Arc::clone(&self.cell.name), loss });
+        shared.adverts_waker.wake();
+    }
+}

@@ -1,0 +1,144 @@
+//! Who else on the link says that it has one of the addresses (RFC 5227, RFC 4862): asked now and then, heard at any time. It never
+//! delays a takeover.
+
+use crate::cell::Cell;
+use bowline_sansio::Instant;
+use bowline_sys::announce::{Announcer, Claim, ClaimKind, Frame, Listener};
+use bowline_sys::mac::Mac;
+use bowline_vrrp::{Config, Family, Peers, Transport};
+use std::collections::BTreeMap;
+use std::io;
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// Between two questions about an address: a host that has it wrongly is found within that time, and costs a frame.
+const ASK_EVERY: Duration = Duration::from_secs(10);
+
+/// How long a stranger's claim waits until the planned peers have had time to say that it is one of them.
+const PEERS_ANSWER_WITHIN: Duration = Duration::from_millis(500);
+
+/// Strangers remembered; beyond that they are not told apart.
+const STRANGERS_MAX: usize = 64;
+
+/// Claims read in one round.
+const CLAIMS_MAX: usize = 64;
+
+/// A listener's filter has room for so many addresses.
+const LISTENED_MAX: usize = 255;
+
+/// Those on the link of one router.
+#[derive(Debug)]
+pub(super) struct Neighbours {
+    listener: Listener,
+    announcer: Announcer,
+    own: Mac,
+    addresses: Vec<IpAddr>,
+    /// None when everybody is one.
+    planned: Option<Vec<IpAddr>>,
+    /// Questions about our addresses.
+    questions: Vec<Frame>,
+    /// Questions about the planned peers' own.
+    introductions: Vec<Frame>,
+    macs: BTreeMap<IpAddr, Mac>,
+    strangers: BTreeMap<Mac, Instant>,
+    ask_at: Instant,
+}
+
+impl Neighbours {
+    pub(super) fn open(interface: u32, own: Mac, config: &Config, now: Instant) -> io::Result<Self> {
+        let settings = config.settings();
+        let addresses = settings.addresses.as_slice().to_vec();
+        let planned = match (&settings.peers, &settings.transport) {
+            (Peers::Planned(peers), Transport::Multicast | Transport::Unicast(_)) => Some(peers.to_vec()),
+            (Peers::Any, Transport::Unicast(peers)) => Some(peers.to_vec()),
+            (Peers::Any, Transport::Multicast) => None,
+        };
+        let mut listened = addresses.clone();
+        listened.extend(planned.iter().flatten().filter(|peer| !addresses.contains(peer)));
+        listened.truncate(LISTENED_MAX);
+        let probe = |address: &IpAddr| Frame::probe(*address, own);
+        let mut macs = BTreeMap::new();
+        // An advert's sender that uses the virtual router's own hardware address is a planned peer, too.
+        let vrid = settings.vrid.get();
+        macs.insert(
+            settings.source,
+            match config.family() {
+                Family::V4 => Mac::of_ipv4_router(vrid),
+                Family::V6 => Mac::of_ipv6_router(vrid),
+            },
+        );
+        Ok(Self {
+            listener: Listener::open(interface, &listened)?,
+            announcer: Announcer::open(interface)?,
+            own,
+            questions: addresses.iter().map(probe).collect(),
+            introductions: planned.iter().flatten().map(probe).collect(),
+            addresses,
+            planned,
+            macs,
+            strangers: BTreeMap::new(),
+            ask_at: now,
+        })
+    }
+
+    pub(super) const fn listener(&self) -> &Listener {
+        &self.listener
+    }
+
+    pub(super) const fn due(&self) -> Instant {
+        self.ask_at
+    }
+
+    /// Hears and asks; whether there is something to be told. While the addresses are not wanted here, a planned peer that has
+    /// them is as it should be.
+    pub(super) fn meet(&mut self, cell: &Cell, is_wanted: bool, now: Instant) -> bool {
+        let mut is_news = false;
+        for _ in 0..CLAIMS_MAX {
+            // An interface that goes down says so once, and to the keeper by other ways.
+            let Ok(Some(claim)) = self.listener.next_claim() else { break };
+            if let Some((place, planned)) = self.judge(claim, now)
+                && (is_wanted || !planned)
+            {
+                cell.set_conflict(place, claim.mac.0, planned);
+                is_news = true;
+            }
+        }
+        if self.ask_at <= now {
+            self.ask_at = now + ASK_EVERY;
+            self.ask(&self.questions);
+            self.ask(&self.introductions);
+        }
+        is_news
+    }
+
+    /// Which address it has that is ours, and whether it is a planned peer.
+    fn judge(&mut self, claim: Claim, now: Instant) -> Option<(usize, bool)> {
+        if claim.mac == self.own || claim.kind == ClaimKind::Wants {
+            return None;
+        }
+        let Some(place) = self.addresses.iter().position(|address| *address == claim.address) else {
+            self.macs.insert(claim.address, claim.mac);
+            self.strangers.remove(&claim.mac);
+            return None;
+        };
+        if self.planned.is_none() || self.macs.values().any(|mac| *mac == claim.mac) {
+            return Some((place, true));
+        }
+        if let Some(since) = self.strangers.get(&claim.mac) {
+            return (now.since(*since) >= PEERS_ANSWER_WITHIN).then_some((place, false));
+        }
+        if self.strangers.len() < STRANGERS_MAX {
+            self.strangers.insert(claim.mac, now);
+            self.ask(&self.introductions);
+            self.ask_at = self.ask_at.min(now + PEERS_ANSWER_WITHIN);
+        }
+        None
+    }
+
+    fn ask(&self, frames: &[Frame]) {
+        for frame in frames {
+            // What cannot be sent now is asked again.
+            let _ = self.announcer.send(frame);
+        }
+    }
+}

@@ -1,0 +1,412 @@
+//! One router in the advert thread: its machine, its way to the wire, and what it has asked of the keeper.
+
+use crate::cell::{Answer, Cell, Faults, Order, Outcome, Wish};
+use crate::shared::Known;
+use bowline_sansio::{Instant, Machine};
+use bowline_sys::announce::{Announcer, Frame};
+use bowline_sys::vrrp_socket::{ROOM, Received, VrrpSocket};
+use bowline_vrrp::timers::replaced_after;
+use bowline_vrrp::{
+    Advert, Config, Discard, Event, Family, Fault, Input, Loss, Output, State, Status, Tenure, Transmission,
+    VirtualRouter, receive,
+};
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+use std::time::Duration;
+
+/// Packets taken from one socket in one round: more than its buffer holds for long, and an end to it while somebody floods the link.
+const PACKETS_MAX: usize = 4096;
+
+/// Adverts that cannot be sent for so long, though never fewer than three, are a fault.
+const CANNOT_SEND_AFTER: Duration = Duration::from_secs(1);
+
+/// A router that could not send tries again after this.
+const SEND_AGAIN_AFTER: Duration = Duration::from_secs(5);
+
+/// How a router reaches its link. Made by whoever may allocate.
+#[derive(Debug)]
+pub(crate) struct Wiring {
+    pub(crate) interface: u32,
+    pub(crate) socket: VrrpSocket,
+    pub(crate) announcer: Announcer,
+    /// One for each address.
+    pub(crate) frames: Box<[Frame]>,
+}
+
+/// What a machine said, on its way to the sink.
+#[derive(Debug)]
+pub(crate) struct Told {
+    pub(crate) router: Arc<Cell>,
+    pub(crate) at: Instant,
+    pub(crate) event: Event,
+}
+
+/// What all lanes have in common in one round.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Round<'a> {
+    pub(crate) now: Instant,
+    /// How much later this round began than it should have.
+    pub(crate) late: Duration,
+    /// Whether clients would be served.
+    pub(crate) alive: bool,
+    pub(crate) told: &'a SyncSender<Told>,
+    /// Set when there is something for the keeper.
+    pub(crate) news: &'a std::cell::Cell<bool>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Lane {
+    pub(crate) id: u32,
+    pub(crate) cell: Arc<Cell>,
+    machine: VirtualRouter,
+    wiring: Wiring,
+    order: Order,
+    /// The last order of each kind that was not answered yet, or that stands.
+    acquire: Option<(u32, Tenure)>,
+    release: Option<(u32, Tenure)>,
+    delivered: Option<Answer>,
+    /// The machine knows the addresses to be there.
+    held: bool,
+    /// The machine knows of these.
+    faults: Faults,
+    can_serve: bool,
+    leaves: bool,
+    /// Nothing may be sent: this thread stood still, and what the machine knows is old.
+    muted: bool,
+    stalled: bool,
+    failing: Option<Failing>,
+    published: Status,
+}
+
+/// Since when nothing could be sent.
+#[derive(Clone, Copy, Debug)]
+struct Failing {
+    since: Instant,
+    /// A fault, which is taken back then to try again.
+    until: Option<Instant>,
+}
+
+impl Lane {
+    pub(crate) fn new(known: Known, config: Config, wiring: Wiring, now: Instant) -> Self {
+        let machine = VirtualRouter::new(config, now);
+        let published = machine.status();
+        Self {
+            id: known.id,
+            cell: known.cell,
+            machine,
+            wiring,
+            order: Order::FIRST,
+            acquire: None,
+            release: None,
+            delivered: None,
+            held: false,
+            faults: Faults::default(),
+            can_serve: false,
+            leaves: false,
+            muted: false,
+            stalled: false,
+            failing: None,
+            published,
+        }
+    }
+
+    pub(crate) const fn socket(&self) -> &VrrpSocket {
+        &self.wiring.socket
+    }
+
+    /// What tells its packets from those of other routers: interface, family and number.
+    pub(crate) fn key(&self) -> (u32, Family, u8) {
+        let config = self.machine.config();
+        (self.wiring.interface, config.family(), config.settings().vrid.get())
+    }
+
+    /// Takes part from now on.
+    pub(crate) fn start(&mut self, faults: Faults, round: Round<'_>) {
+        self.hear_shell(faults, round);
+        self.handle(Input::Start, round);
+    }
+
+    pub(crate) fn reconfigure(&mut self, config: Box<Config>, wiring: Wiring, round: Round<'_>) {
+        self.wiring = wiring;
+        self.handle(Input::Reconfigure(config), round);
+    }
+
+    pub(crate) fn rewire(&mut self, wiring: Wiring) {
+        self.wiring = wiring;
+        self.failing = None;
+    }
+
+    /// Reads everything that came, before any timer is judged. After a standstill the machine hears it, but says nothing, and
+    /// is told of the standstill then.
+    pub(crate) fn hear_link(
+        &mut self,
+        buffer: &mut [u8; ROOM],
+        others: impl Fn(u8) -> bool,
+        round: Round<'_>,
+    ) {
+        self.muted = round.late > self.patience();
+        self.stalled = false;
+        for _ in 0..PACKETS_MAX {
+            match self.wiring.socket.receive(buffer) {
+                Ok(packet) => match judge(self.machine.config(), &packet) {
+                    Ok(advert) => self.heard(advert, round),
+                    // For another router of this host.
+                    Err(Discard::OtherVrid) if packet.message.get(1).is_some_and(|vrid| others(*vrid)) => {}
+                    Err(why) => self.cell.counters.discard(why),
+                },
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                // Told once: the keeper hears of it from the kernel, too.
+                Err(_) => {}
+            }
+        }
+        if self.muted {
+            self.cell.counters.stalls.one();
+            if !self.stalled {
+                self.handle(Input::Stalled, round);
+            }
+            self.muted = false;
+        }
+    }
+
+    /// How late a round may be until others may have taken over, or the kernel may have dropped the addresses.
+    fn patience(&self) -> Duration {
+        let config = self.machine.config();
+        replaced_after(config.interval()).min(config.settings().lease)
+    }
+
+    fn heard(&mut self, advert: Advert, round: Round<'_>) {
+        self.cell.counters.adverts_received.one();
+        // Somebody has taken over because we are silent: to wait any longer would make two holders.
+        if !round.alive && advert.priority > 0 && self.machine.status().state == State::Active {
+            self.set_fault(Fault::NotServing, true, round);
+        }
+        self.handle(Input::Received(advert), round);
+    }
+
+    /// What keeper and handle have said since the last time. `faults` are those of the whole group.
+    pub(crate) fn hear_shell(&mut self, faults: Faults, round: Round<'_>) {
+        let can_serve = self.cell.can_serve();
+        if can_serve != self.can_serve {
+            self.can_serve = can_serve;
+            self.handle(Input::CanServe(can_serve), round);
+        }
+        for fault in Faults::KEEPERS {
+            self.set_fault(fault, faults.has(fault), round);
+        }
+        // Once given up it stays so until somebody serves, however it came to it.
+        let given_up = self.faults.has(Fault::NotServing) && !round.alive;
+        self.set_fault(Fault::NotServing, faults.has(Fault::NotServing) || given_up, round);
+        self.try_sending_again(round);
+        self.hear_keeper(round);
+        let addresses = self.machine.config().settings().addresses.clone();
+        if let Some(conflict) = self.cell.take_conflict(addresses.as_slice()) {
+            self.cell.counters.duplicates.one();
+            self.handle(Input::Conflict(conflict), round);
+        }
+        if self.cell.leaves() && !self.leaves {
+            self.leaves = true;
+            self.handle(Input::Leave, round);
+        }
+    }
+
+    fn set_fault(&mut self, fault: Fault, there: bool, round: Round<'_>) {
+        if self.faults.has(fault) != there {
+            self.faults = self.faults.with(fault, there);
+            self.handle(if there { Input::Fault(fault) } else { Input::Recovered(fault) }, round);
+        }
+    }
+
+    fn hear_keeper(&mut self, round: Round<'_>) {
+        if let Some(answer) = self.cell.answer().filter(|answer| self.delivered != Some(*answer)) {
+            self.answered(answer, round);
+        }
+        // The keeper may be kept waiting by the kernel, and the lease ends all the same.
+        if self.held && self.cell.leased_until().is_some_and(|until| until <= round.now) {
+            self.lost(Loss::Expired, round);
+        }
+    }
+
+    fn answered(&mut self, answer: Answer, round: Round<'_>) {
+        let before = self.delivered.replace(answer);
+        // One order has taken the place of an earlier one, which was done with it.
+        if let Some((number, tenure)) = self.release
+            && answer.number.wrapping_sub(number) < u32::MAX / 2
+        {
+            self.release = None;
+            self.held = false;
+            self.handle(Input::Released(tenure), round);
+        }
+        let Some((number, tenure)) = self.acquire else { return };
+        if answer.number != number {
+            return;
+        }
+        match answer.outcome {
+            Outcome::Released => {}
+            Outcome::NotHeld => self.handle(Input::NotHeld(tenure), round),
+            Outcome::Held => {
+                self.held = true;
+                self.handle(Input::Held(tenure), round);
+            }
+            Outcome::Removed | Outcome::Expired => {
+                if before != Some(Answer { number, outcome: Outcome::Held }) {
+                    self.held = true;
+                    self.handle(Input::Held(tenure), round);
+                }
+                let loss = if answer.outcome == Outcome::Removed { Loss::Removed } else { Loss::Expired };
+                self.lost(loss, round);
+            }
+        }
+    }
+
+    fn lost(&mut self, loss: Loss, round: Round<'_>) {
+        if let Some((_, tenure)) = self.acquire.filter(|_| self.held) {
+            self.held = false;
+            self.handle(Input::Lost(tenure, loss), round);
+        }
+    }
+
+    /// Fires what is due.
+    pub(crate) fn fire(&mut self, round: Round<'_>) {
+        if self.machine.poll_timeout().is_some_and(|due| due <= round.now) {
+            self.handle(Input::Timeout, round);
+        }
+    }
+
+    /// When it wants to be fired.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        self.machine.poll_timeout()
+    }
+
+    /// Whether it has left, and the addresses with it.
+    pub(crate) fn is_over(&self) -> bool {
+        let released = match self.order.wish {
+            Wish::Nothing => true,
+            Wish::Hold => false,
+            Wish::LetGo => self.release.is_none(),
+        };
+        self.leaves && released && self.machine.status().state == State::Initialize
+    }
+
+    /// Shows how it stands.
+    pub(crate) fn publish(&mut self) {
+        let status = self.machine.status();
+        if status != self.published && self.cell.try_publish(status) {
+            self.published = status;
+        }
+    }
+
+    fn handle(&mut self, input: Input, round: Round<'_>) {
+        self.machine.handle(input, round.now);
+        while let Some(output) = self.machine.poll_output() {
+            match output {
+                Output::Send(advert) => self.send(&advert, round),
+                Output::Announce(_) => self.announce(),
+                Output::Acquire(tenure) => {
+                    self.order = self.order.then(Wish::Hold);
+                    self.acquire = Some((self.order.number, tenure));
+                    self.cell.set_order(self.order);
+                    round.news.set(true);
+                }
+                Output::Release(tenure, _) => {
+                    self.order = self.order.then(Wish::LetGo);
+                    self.release = Some((self.order.number, tenure));
+                    self.acquire = None;
+                    self.held = false;
+                    self.cell.set_order(self.order);
+                    round.news.set(true);
+                }
+                Output::Event(event) => self.tell(event, round),
+            }
+        }
+    }
+
+    fn send(&mut self, advert: &Transmission, round: Round<'_>) {
+        let counters = &self.cell.counters;
+        let leaves = advert.bytes.get(PRIORITY) == Some(&0);
+        if self.muted || !(round.alive || leaves) {
+            return counters.adverts_withheld.one();
+        }
+        let source = self.machine.config().settings().source;
+        if self.wiring.socket.send(source, advert.destination, &advert.bytes).is_ok() {
+            counters.adverts_sent.one();
+            self.failing = None;
+            return;
+        }
+        counters.send_failures.one();
+        self.failing.get_or_insert(Failing { since: round.now, until: None });
+    }
+
+    /// A fault when nothing could be sent for long, and its end when it is time to try again.
+    fn try_sending_again(&mut self, round: Round<'_>) {
+        let long = CANNOT_SEND_AFTER.max(replaced_after(self.machine.config().interval()));
+        let Some(failing) = self.failing else { return };
+        match failing.until {
+            None if round.now.since(failing.since) >= long => {
+                let until = Some(round.now + SEND_AGAIN_AFTER);
+                self.failing = Some(Failing { until, ..failing });
+                self.set_fault(Fault::CannotSend, true, round);
+            }
+            Some(until) if until <= round.now => {
+                self.failing = None;
+                self.set_fault(Fault::CannotSend, false, round);
+            }
+            None | Some(_) => {}
+        }
+    }
+
+    fn announce(&mut self) {
+        if self.muted {
+            return;
+        }
+        for frame in &self.wiring.frames {
+            // One that is lost is repeated.
+            if self.wiring.announcer.send(frame).is_ok() {
+                self.cell.counters.announcements.one();
+            }
+        }
+    }
+
+    fn tell(&mut self, event: Event, round: Round<'_>) {
+        match event {
+            Event::Transition { to, .. } => self.cell.counters.transition(to),
+            Event::Stalled { .. } => self.stalled = true,
+            Event::PriorityChanged { .. }
+            | Event::HolderChanged { .. }
+            | Event::PeerHeard { .. }
+            | Event::AddressesDiffer { .. }
+            | Event::TwoOwners { .. }
+            | Event::OtherActive { .. }
+            | Event::Held { .. }
+            | Event::NotHeld
+            | Event::AddressLost { .. }
+            | Event::SuccessorHeard { .. }
+            | Event::DuplicateAddress(_)
+            | Event::ReconfigureRefused => {}
+        }
+        let told = Told { router: Arc::clone(&self.cell), at: round.now, event };
+        match round.told.try_send(told) {
+            Ok(()) => round.news.set(true),
+            Err(_) => self.cell.counters.events_dropped.one(),
+        }
+    }
+}
+
+/// Where an advert says its sender's priority (RFC 9568 section 5.2).
+const PRIORITY: usize = 2;
+
+fn judge(config: &Config, packet: &Received<'_>) -> Result<Advert, Discard> {
+    // What is cut is longer than any advert.
+    if packet.is_cut {
+        return Err(Discard::TrailingBytes);
+    }
+    receive(
+        config,
+        bowline_vrrp::Received {
+            source: packet.source,
+            destination: packet.destination,
+            hop_limit: packet.hop_limit,
+            bytes: packet.message,
+        },
+    )
+}

@@ -1,0 +1,137 @@
+//! What all threads share.
+
+use crate::cell::Cell;
+use crate::keeper::Kept;
+use crate::lane::{Lane, Wiring};
+use bowline_sansio::Instant;
+use bowline_sys::clock;
+use bowline_sys::epoll::Waker;
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+
+/// For the advert thread.
+#[derive(Debug)]
+pub(crate) enum ToAdverts {
+    /// One router more.
+    Add(Box<Lane>),
+    /// The configuration in force from now on, made of the one in the router's cell.
+    Reconfigure { id: u32, config: Box<bowline_vrrp::Config>, wiring: Box<Wiring> },
+    /// Its interface is another one now.
+    Rewire { id: u32, wiring: Box<Wiring> },
+}
+
+/// For the keeper.
+#[derive(Debug)]
+pub(crate) enum ToKeeper {
+    /// One router more.
+    Add(Box<Kept>),
+    /// The configuration in its cell has changed.
+    Reconfigured { id: u32 },
+}
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) keeper_waker: Waker,
+    pub(crate) adverts_waker: Waker,
+    /// When the advert thread went round last.
+    beat: AtomicU64,
+    /// Both threads end: the one when no router is left, the other after it.
+    ending: AtomicBool,
+    /// They end now, whatever is left.
+    abandoned: AtomicBool,
+    adverts_ended: AtomicBool,
+    to_adverts: Mutex<Vec<ToAdverts>>,
+    to_keeper: Mutex<Vec<ToKeeper>>,
+}
+
+impl Shared {
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Self {
+            keeper_waker: Waker::new()?,
+            adverts_waker: Waker::new()?,
+            beat: AtomicU64::new(clock::monotonic_nanos()),
+            ending: AtomicBool::new(false),
+            abandoned: AtomicBool::new(false),
+            adverts_ended: AtomicBool::new(false),
+            to_adverts: Mutex::new(Vec::new()),
+            to_keeper: Mutex::new(Vec::new()),
+        })
+    }
+
+    pub(crate) fn beat(&self) -> Instant {
+        Instant::from_nanos(self.beat.load(Ordering::Acquire))
+    }
+
+    pub(crate) fn set_beat(&self, now: Instant) {
+        self.beat.store(now.as_nanos(), Ordering::Release);
+    }
+
+    pub(crate) fn is_ending(&self) -> bool {
+        self.ending.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn end(&self) {
+        self.ending.store(true, Ordering::Release);
+        self.adverts_waker.wake();
+        self.keeper_waker.wake();
+    }
+
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.abandoned.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn abandon(&self) {
+        self.abandoned.store(true, Ordering::Release);
+        self.end();
+    }
+
+    pub(crate) fn have_adverts_ended(&self) -> bool {
+        self.adverts_ended.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn adverts_end(&self) {
+        self.adverts_ended.store(true, Ordering::Release);
+        self.keeper_waker.wake();
+    }
+
+    pub(crate) fn tell_adverts(&self, what: ToAdverts) {
+        locked(&self.to_adverts).push(what);
+        self.adverts_waker.wake();
+    }
+
+    pub(crate) fn tell_keeper(&self, what: ToKeeper) {
+        locked(&self.to_keeper).push(what);
+        self.keeper_waker.wake();
+    }
+
+    /// What there is for the advert thread; none while somebody adds to it, who wakes it afterwards. Never waits.
+    pub(crate) fn take_for_adverts(&self) -> Vec<ToAdverts> {
+        match self.to_adverts.try_lock() {
+            Ok(mut mail) => std::mem::take(&mut *mail),
+            Err(TryLockError::Poisoned(poisoned)) => std::mem::take(&mut *poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => Vec::new(),
+        }
+    }
+
+    pub(crate) fn take_for_keeper(&self) -> Vec<ToKeeper> {
+        std::mem::take(&mut *locked(&self.to_keeper))
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Whole values are pushed and taken: no panic leaves one half done.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// By this host's monotonic clock.
+pub(crate) fn now() -> Instant {
+    Instant::from_nanos(clock::monotonic_nanos())
+}
+
+/// A router's cell, and the number by which both threads know it.
+#[derive(Clone, Debug)]
+pub(crate) struct Known {
+    pub(crate) id: u32,
+    pub(crate) cell: Arc<Cell>,
+}

@@ -1,0 +1,340 @@
+//! The handle: starts the threads, and tells them what the daemon wants.
+
+use crate::adverts::Adverts;
+use crate::cell::{Cell, Faults};
+use crate::counters::Tally;
+use crate::event::{Event, Serving, Sink};
+use crate::guard::{Guard, GuardCommand};
+use crate::keeper::{Hands, Keeper, Kept};
+use crate::lane::Lane;
+use crate::router::{self, Router, StartError, Status};
+use crate::shared::{Known, Shared, ToAdverts, ToKeeper, now};
+use crate::wiring;
+use bowline_sys::capability::{self, Capability};
+use bowline_sys::rtnetlink::{Interfaces, Link, Rtnetlink, Watch};
+use bowline_sys::sched;
+use bowline_sys::sock_diag::SockDiag;
+use bowline_vrrp::VirtualRouter;
+use bowline_vrrp::timers::HAND_OVER_MAX;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// What the machines may say before the keeper has time for it; it may wait for the kernel for a second or two.
+const TOLD_MAX: usize = 1024;
+
+/// How long a router may take to leave: a hand-over, and then whatever the kernel takes.
+const LEAVE_WITHIN: Duration = HAND_OVER_MAX.saturating_add(Duration::from_secs(2));
+
+/// Between two looks at whether one has left.
+const LOOK_EVERY: Duration = Duration::from_millis(2);
+
+/// The virtual routers of this host, at work. Dropping them is [`VirtualIps::leave`].
+#[derive(Debug)]
+pub struct VirtualIps {
+    shared: Arc<Shared>,
+    known: Mutex<Vec<Registered>>,
+    threads: Option<Threads>,
+}
+
+#[derive(Debug)]
+struct Registered {
+    known: Known,
+    router: Router,
+}
+
+#[derive(Debug)]
+struct Threads {
+    adverts: JoinHandle<()>,
+    keeper: JoinHandle<()>,
+    /// Closed by the advert thread's end.
+    adverts_ended: Receiver<()>,
+}
+
+impl VirtualIps {
+    /// Starts `routers`, in the network namespace of the calling thread; none of them can serve until that is said
+    /// ([`VirtualIps::set_can_serve`]). Needs `CAP_NET_ADMIN` and `CAP_NET_RAW`; `CAP_SYS_NICE` and `CAP_IPC_LOCK` make it
+    /// punctual.
+    ///
+    /// # Errors
+    /// Before anything is changed: see [`StartError`].
+    pub fn start(
+        routers: Vec<Router>,
+        serving: Arc<dyn Serving>,
+        sink: Arc<dyn Sink>,
+        guard: GuardCommand,
+    ) -> Result<Self, StartError> {
+        router::check(&routers)?;
+        let missing = capability::missing(&[Capability::NetAdmin, Capability::NetRaw])
+            .map_err(StartError::system("see what this process may do"))?;
+        if !missing.is_empty() {
+            return Err(StartError::Capabilities { missing });
+        }
+        // Before the first look: what changes after it is told.
+        let watch = Watch::open().map_err(StartError::system("watch interfaces and addresses"))?;
+        let rtnetlink = Rtnetlink::open().map_err(StartError::system("open a netlink socket"))?;
+        let (shared, told) = (Shared::new(), sync_channel(TOLD_MAX));
+        let shared = Arc::new(shared.map_err(StartError::system("make wakers"))?);
+        let guard = Guard::start(guard).map_err(StartError::system("start the guard"))?;
+        let hands = Hands {
+            rtnetlink,
+            sock_diag: SockDiag::open().ok(),
+            serving: Arc::clone(&serving),
+            sink: Arc::clone(&sink),
+            guard,
+        };
+        let adverts = Adverts::new(Arc::clone(&shared), serving, told.0)
+            .map_err(StartError::system("wait for adverts"))?;
+        let keeper = Keeper::new(Arc::clone(&shared), hands, watch, told.1)
+            .map_err(StartError::system("wait for the kernel"))?;
+        let mut this = Self { shared, known: Mutex::new(Vec::new()), threads: None };
+        // Nobody runs yet: whatever fails here leaves nothing behind.
+        this.add_all(routers, &*sink)?;
+        this.threads = Some(this.start_threads(adverts, keeper, &*sink)?);
+        Ok(this)
+    }
+
+    fn start_threads(
+        &self,
+        adverts: Adverts,
+        keeper: Keeper,
+        sink: &dyn Sink,
+    ) -> Result<Threads, StartError> {
+        let (ended, adverts_ended) = mpsc::channel::<()>();
+        let (ready, is_ready) = mpsc::channel();
+        let keeper = spawn("vip-keeper", move || keeper.run())?;
+        let run = move || {
+            let _ended = ended;
+            let asked = (sched::be_real_time(), sched::lock_memory());
+            // Nobody waits for it when the start has failed.
+            let _ = ready.send(asked);
+            adverts.run();
+        };
+        let adverts = match spawn("vip-adverts", run) {
+            Ok(adverts) => adverts,
+            Err(error) => {
+                self.shared.adverts_end();
+                let _ = keeper.join();
+                return Err(error);
+            }
+        };
+        if let Ok((real_time, locked)) = is_ready.recv() {
+            sink.event(Event::Punctuality {
+                not_real_time: real_time.err().map(|error| error.to_string()),
+                not_locked: locked.err().map(|error| error.to_string()),
+            });
+        }
+        Ok(Threads { adverts, keeper, adverts_ended })
+    }
+
+    /// Whether clients of a router would be served here. A router of another name than there is is passed over.
+    pub fn set_can_serve(&self, router: &str, can_serve: bool) {
+        for registered in self.known().iter().filter(|registered| registered.router.name == router) {
+            registered.known.cell.set_can_serve(can_serve);
+        }
+        self.shared.adverts_waker.wake();
+    }
+
+    /// Makes `routers` those of this host: what is the same goes on undisturbed, what has changed goes on as it is now, Active if
+    /// it was; what is gone leaves like in [`VirtualIps::leave`]. One that has another interface, family or number leaves first, which may
+    /// take seconds.
+    ///
+    /// # Errors
+    /// As [`VirtualIps::start`]; everything is as before then.
+    pub fn reconfigure(&self, routers: Vec<Router>, sink: &dyn Sink) -> Result<(), StartError> {
+        router::check(&routers)?;
+        let mut added = Vec::new();
+        let mut leaving: Vec<Arc<Cell>> = Vec::new();
+        let mut changes = Vec::new();
+        for registered in &*self.known() {
+            let cell = &registered.known.cell;
+            let next = routers.iter().find(|router| registered.goes_on_as(router)).filter(|_| !cell.leaves());
+            match next {
+                Some(next) if next.vrrp == registered.router.vrrp => {}
+                Some(next) => changes.push((registered.known.clone(), next.clone())),
+                None => leaving.push(Arc::clone(cell)),
+            }
+        }
+        let interfaces = self.interfaces()?;
+        for (known, next) in changes {
+            let link = find_link(&interfaces, &next)?;
+            let wiring = wiring::open(link, &next.vrrp).map_err(StartError::system(opening(&next)))?;
+            known.cell.set_config(next.vrrp.clone());
+            let config = Box::new(next.vrrp.clone());
+            let mail = ToAdverts::Reconfigure { id: known.id, config, wiring: Box::new(wiring) };
+            self.shared.tell_adverts(mail);
+            self.shared.tell_keeper(ToKeeper::Reconfigured { id: known.id });
+            let mut all = self.known();
+            if let Some(registered) = all.iter_mut().find(|registered| registered.known.id == known.id) {
+                registered.router = next;
+            }
+        }
+        leaving.iter().for_each(|cell| cell.leave());
+        self.shared.adverts_waker.wake();
+        for router in routers {
+            if !self.known().iter().any(|known| known.goes_on_as(&router) && !known.known.cell.leaves()) {
+                added.push(router);
+            }
+        }
+        if !added.is_empty() {
+            self.wait_for(&leaving);
+        }
+        self.known().retain(|registered| !registered.known.cell.is_over());
+        self.add_all(added, sink)
+    }
+
+    /// Until they are over, or for long enough.
+    fn wait_for(&self, leaving: &[Arc<Cell>]) {
+        let start = std::time::Instant::now();
+        while !leaving.iter().all(|cell| cell.is_over()) && start.elapsed() < LEAVE_WITHIN {
+            std::thread::sleep(LOOK_EVERY);
+        }
+    }
+
+    /// How each router stands, in the order in which they were given.
+    pub fn status(&self) -> Vec<Status> {
+        let present = |registered: &&Registered| !registered.known.cell.is_over();
+        let status = |registered: &Registered| {
+            let settings = registered.router.vrrp.settings();
+            Status {
+                name: Arc::clone(&registered.known.cell.name),
+                addresses: settings.addresses.as_slice().to_vec(),
+                source: settings.source,
+                vrrp: registered.known.cell.status(),
+            }
+        };
+        self.known().iter().filter(present).map(status).collect()
+    }
+
+    /// What each router has counted.
+    pub fn counters(&self) -> Vec<(Arc<str>, Tally)> {
+        let tally = |registered: &Registered| {
+            let cell = &registered.known.cell;
+            (Arc::clone(&cell.name), cell.counters.read())
+        };
+        self.known().iter().map(tally).collect()
+    }
+
+    /// Hands everything over and ends: addresses are served until a successor is heard, two seconds at most.
+    pub fn leave(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        let Some(threads) = self.threads.take() else { return };
+        self.known().iter().for_each(|registered| registered.known.cell.leave());
+        self.shared.end();
+        // Nothing is ever sent: the other end is dropped.
+        if threads.adverts_ended.recv_timeout(LEAVE_WITHIN) == Err(mpsc::RecvTimeoutError::Timeout) {
+            self.shared.abandon();
+        }
+        // A thread that has panicked has nothing left to end.
+        let _ = threads.adverts.join();
+        self.shared.adverts_end();
+        let _ = threads.keeper.join();
+    }
+
+    fn interfaces(&self) -> Result<Interfaces, StartError> {
+        let rtnetlink = Rtnetlink::open().map_err(StartError::system("open a netlink socket"))?;
+        rtnetlink.interfaces().map_err(StartError::system("list interfaces and addresses"))
+    }
+
+    /// All or none.
+    fn add_all(&self, routers: Vec<Router>, sink: &dyn Sink) -> Result<(), StartError> {
+        let interfaces = self.interfaces()?;
+        let mut ready = Vec::new();
+        for router in &routers {
+            let link = find_link(&interfaces, router)?;
+            refuse_taken(&interfaces, router)?;
+            let wiring = wiring::open(link, &router.vrrp).map_err(StartError::system(opening(router)))?;
+            ready.push((link, wiring));
+        }
+        let ready: Vec<_> = ready.into_iter().map(|(link, wiring)| (link.clone(), wiring)).collect();
+        for (router, (link, wiring)) in routers.into_iter().zip(ready) {
+            let name: Arc<str> = router.name.as_str().into();
+            for &address in router.vrrp.settings().addresses.as_slice() {
+                if interfaces.having(address).next().is_some() {
+                    sink.event(Event::Leftover { router: Arc::clone(&name), address });
+                }
+            }
+            let known = self.register(name, router, &link, &interfaces);
+            let kept = Box::new(Kept::new(known.clone(), &link));
+            self.shared.tell_keeper(ToKeeper::Add(kept));
+            let config = (*known.cell.config()).clone();
+            let lane = Box::new(Lane::new(known, config, wiring, now()));
+            self.shared.tell_adverts(ToAdverts::Add(lane));
+        }
+        Ok(())
+    }
+
+    fn register(&self, name: Arc<str>, router: Router, link: &Link, interfaces: &Interfaces) -> Known {
+        let settings = router.vrrp.settings();
+        let has_source = interfaces
+            .having(settings.source)
+            .any(|address| address.interface == link.index && !address.flags.is_tentative());
+        let faults = Faults::default()
+            .with(bowline_vrrp::Fault::LinkDown, !(link.up && link.running))
+            .with(bowline_vrrp::Fault::NoSource, !has_source);
+        let status = VirtualRouter::new(router.vrrp.clone(), now()).status();
+        let group = router.group.as_deref().map(Arc::from);
+        let cell = Cell::new(name, group, router.vrrp.clone(), link.index, status);
+        cell.set_faults(faults);
+        let mut all = self.known();
+        let id = all.iter().map(|registered| registered.known.id + 1).max().unwrap_or(0);
+        let known = Known { id, cell: Arc::new(cell) };
+        all.push(Registered { known: known.clone(), router });
+        known
+    }
+
+    fn known(&self) -> MutexGuard<'_, Vec<Registered>> {
+        // Whole entries come and go: no panic leaves one half done.
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Registered {
+    /// Whether the machine can go on as `router`.
+    fn goes_on_as(&self, router: &Router) -> bool {
+        self.router.name == router.name
+            && self.router.interface == router.interface
+            && self.router.group == router.group
+            && self.router.vrrp.can_become(&router.vrrp)
+    }
+}
+
+impl Drop for VirtualIps {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StartError> {
+    let thread = std::thread::Builder::new().name(name.to_owned()).spawn(run);
+    thread.map_err(StartError::system(format!("start the thread {name}")))
+}
+
+fn opening(router: &Router) -> String {
+    format!("open the sockets of {} on {}", router.name, router.interface)
+}
+
+fn find_link<'a>(interfaces: &'a Interfaces, router: &Router) -> Result<&'a Link, StartError> {
+    interfaces.by_name(&router.interface).ok_or_else(|| StartError::NoInterface {
+        name: router.name.clone(),
+        interface: router.interface.clone(),
+    })
+}
+
+fn refuse_taken(interfaces: &Interfaces, router: &Router) -> Result<(), StartError> {
+    for &address in router.vrrp.settings().addresses.as_slice() {
+        if let Some(found) = interfaces.having(address).find(|found| !found.is_ours()) {
+            let link = interfaces.by_index(found.interface);
+            return Err(StartError::Taken {
+                name: router.name.clone(),
+                address,
+                interface: link.map_or_else(|| found.interface.to_string(), |link| link.name.clone()),
+            });
+        }
+    }
+    Ok(())
+}

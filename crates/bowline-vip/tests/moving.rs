@@ -1,0 +1,118 @@
+//! Addresses that come, stay and move between two hosts.
+
+mod common;
+
+use bowline_sys::rtnetlink::{OUR_MARK, Scope};
+use bowline_vip::Event;
+use bowline_vrrp::{Reason, State};
+use common::*;
+use std::time::Duration;
+
+#[test]
+#[ignore = "the guard of the tests in this file"]
+fn child_guard() {
+    bowline_vip::watch_over().unwrap();
+}
+
+#[test]
+fn the_first_takes_the_address_as_a_lease_and_the_second_waits() {
+    let Some((a, b)) = two_hosts() else { return };
+    let first = Node::start(&a, settings(&a, &[VIP]));
+    first.wait_held(&a, VIP);
+    let found = a.find(VIP).unwrap();
+    assert_eq!((found.prefix, found.scope, found.proto), (32, Scope::Host, Some(OUR_MARK)));
+    assert!(found.valid.is_some_and(|valid| valid <= Duration::from_secs(1)), "{found:?}");
+    assert!(found.flags.is_deprecated() && !found.flags.is_permanent());
+
+    let second = Node::start(&b, settings(&b, &[VIP]));
+    wait_until("adverts are heard", || second.tally().adverts_received > 10);
+    assert_eq!((second.state(), b.has(VIP)), (State::Backup, false));
+    let status = second.status();
+    assert_eq!((status.vrrp.holder, status.vrrp.priority), (Some(a.v4()), 250));
+    assert_eq!(first.status().vrrp.holder, Some(a.v4()));
+
+    // Longer than the lease: it is renewed, without a break.
+    let created = found.created;
+    wait_until("it was renewed", || first.tally().renewals > 5);
+    assert_eq!(a.find(VIP).unwrap().created, created);
+    let tally = first.tally();
+    assert_eq!((tally.leases_lost, tally.renewals_failed, tally.send_failures), (0, 0, 0));
+    assert!(tally.announcements >= 3 && tally.adverts_sent > 10);
+    assert!(first.memory.all().iter().any(|event| matches!(event, Event::Punctuality { .. })));
+}
+
+#[test]
+fn ipv6_moves_in_the_same_way() {
+    let Some((a, b)) = two_hosts() else { return };
+    let vips = ["fe80::9:100", "2001:db8::100"];
+    let first = Node::start(&a, settings(&a, &vips));
+    vips.iter().for_each(|vip| first.wait_held(&a, vip));
+    let found = a.find(vips[1]).unwrap();
+    assert_eq!((found.prefix, found.proto), (128, Some(OUR_MARK)));
+    assert!(found.flags.is_unasked() && found.flags.is_without_route() && found.flags.is_deprecated());
+    let second = Node::start(&b, settings(&b, &vips));
+    wait_until("adverts are heard", || second.tally().adverts_received > 5);
+    assert_eq!(second.state(), State::Backup);
+    first.vips.leave();
+    vips.iter().for_each(|vip| second.wait_held(&b, vip));
+    assert!(vips.iter().all(|vip| !a.has(vip)));
+}
+
+#[test]
+fn in_a_hand_over_the_address_is_served_until_the_successor_speaks() {
+    let Some((a, b)) = two_hosts() else { return };
+    let first = Node::start(&a, settings(&a, &[VIP]));
+    first.wait_held(&a, VIP);
+    let second = Node::start(&b, settings(&b, &[VIP]));
+    wait_until("adverts are heard", || second.tally().adverts_received > 5);
+
+    let (stand, memory) = (first.stand.clone(), first.memory.clone());
+    first.vips.leave();
+    // It was all done when it returned.
+    assert!(!a.has(VIP));
+    assert_eq!(second.state(), State::Active);
+    second.wait_held(&b, VIP);
+    // Whoever was there was told while the address was still there to tell it from, and nobody was let in before it was gone.
+    assert_eq!(stand.asked(), [(Asked::Evict, true), (Asked::Readmit, false)]);
+    let heard = |event: &Event| {
+        matches!(event, Event::Router { event: bowline_vrrp::Event::SuccessorHeard { .. }, .. })
+    };
+    memory.wait_for(heard);
+    let said = second.memory.wait_for(|event| {
+        matches!(
+            event,
+            Event::Router { event: bowline_vrrp::Event::Transition { to: State::Active, .. }, .. }
+        )
+    });
+    let Event::Router { event: bowline_vrrp::Event::Transition { reason, .. }, .. } = said else { panic!() };
+    assert_eq!(reason, Reason::HolderLeft);
+}
+
+#[test]
+fn without_a_successor_a_hand_over_ends_all_the_same() {
+    let Some((a, _b)) = two_hosts() else { return };
+    let only = Node::start(&a, settings(&a, &[VIP]));
+    only.wait_held(&a, VIP);
+    let stand = only.stand.clone();
+    only.vips.leave();
+    assert!(!a.has(VIP));
+    assert_eq!(stand.asked(), [(Asked::Evict, true), (Asked::Readmit, false)]);
+}
+
+#[test]
+fn whoever_can_serve_takes_over_from_whoever_cannot_and_nothing_moves_back() {
+    let Some((a, b)) = two_hosts() else { return };
+    let first = Node::start(&a, settings(&a, &[VIP]));
+    first.wait_held(&a, VIP);
+    let second = Node::start(&b, settings(&b, &[VIP]));
+    wait_until("adverts are heard", || second.tally().adverts_received > 5);
+    first.vips.set_can_serve("api", false);
+    second.wait_held(&b, VIP);
+    first.wait(State::Backup);
+    wait_until("one holder", || holders(&[&a, &b], VIP) == 1);
+    first.vips.set_can_serve("api", true);
+    wait_until("it can serve", || first.status().vrrp.can_serve);
+    let heard = first.tally().adverts_received;
+    wait_until("time passes", || first.tally().adverts_received > heard + 10);
+    assert_eq!((first.state(), second.state()), (State::Backup, State::Active));
+}
