@@ -14,6 +14,7 @@ mod scenario;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
@@ -154,6 +155,20 @@ fn build(workspace: &Workspace, options: &Options) -> Result<()> {
     Ok(())
 }
 
+/// What was measured, by its commit.
+fn measured_commit(root: &Path) -> String {
+    let git = |arguments: &[&str]| {
+        let mut git = Command::new("git");
+        command::output(git.arg("-C").arg(root).args(arguments)).map(|text| text.trim().to_owned())
+    };
+    let Ok(commit) = git(&["rev-parse", "--short", "HEAD"]) else {
+        return "commit: unknown (no repository)".to_owned();
+    };
+    let code = ["status", "--porcelain", "--untracked-files=no", "--", "crates", "xtask", "Cargo.lock"];
+    let changed = git(&code).is_ok_and(|text| !text.is_empty());
+    format!("commit: {commit}{}", if changed { ", with changes" } else { "" })
+}
+
 /// Runs inside the namespace, on one CPU.
 fn measure_all(workspace: &Workspace, options: &Options) -> Result<()> {
     let mut conditions = namespace::prepare()?;
@@ -183,6 +198,7 @@ fn measure_all(workspace: &Workspace, options: &Options) -> Result<()> {
     conditions.extend(bench.versions.iter().cloned());
     drop(bench);
     conditions.push(namespace::load_average("at the end"));
+    conditions.push(measured_commit(&workspace.root));
     let conditions = Conditions { lines: conditions, seconds: options.seconds, smoke: options.smoke };
     let reports: Vec<Report> = scenarios
         .iter()

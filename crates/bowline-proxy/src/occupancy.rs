@@ -16,7 +16,8 @@ impl Occupancy {
 
     /// Counts one more, unless the limit is reached; to be followed by [`Occupancy::leave`].
     pub(crate) fn enter(&self) -> bool {
-        let room = self.present.fetch_add(1, Ordering::Relaxed) < self.limit;
+        // In one order with the watching thread's look before a long rest.
+        let room = self.present.fetch_add(1, Ordering::SeqCst) < self.limit;
         if !room {
             self.leave();
         }
@@ -28,7 +29,7 @@ impl Occupancy {
     }
 
     pub(crate) fn present(&self) -> usize {
-        self.present.load(Ordering::Relaxed)
+        self.present.load(Ordering::SeqCst)
     }
 
     pub(crate) const fn limit(&self) -> usize {

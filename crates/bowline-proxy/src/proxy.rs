@@ -6,7 +6,7 @@ use crate::admission::Admission;
 use crate::config::{Config, ListenerId, PoolId};
 use crate::mailbox::{Command, Mailbox};
 use crate::occupancy::Occupancy;
-use crate::pulse::{self, Liveness, Pulse, Watched};
+use crate::pulse::{self, Liveness, Pulse, Rest, Watched};
 use crate::report::Sink;
 use crate::stats::{ListenerCounters, ListenerStats, Stats, WorkerCounters};
 use crate::token::Token;
@@ -121,13 +121,14 @@ pub struct Proxy {
     admission: Arc<Admission>,
     loopback_congestion: Option<String>,
     listeners: Mutex<BTreeMap<ListenerId, Listener>>,
+    rest: Arc<Rest>,
     watch: Option<Watch>,
 }
 
-/// The thread that watches the workers; it ends when `ended` is dropped.
+/// The thread that watches the workers.
 #[derive(Debug)]
 struct Watch {
-    ended: mpsc::Sender<()>,
+    rest: Arc<Rest>,
     thread: JoinHandle<()>,
 }
 
@@ -191,6 +192,7 @@ impl Proxy {
             admission: Arc::new(Admission::new(config.clients.clone(), config.sources.clone())),
             loopback_congestion: config.loopback_congestion.clone().filter(|name| is_worth_choosing(name)),
             listeners: Mutex::new(BTreeMap::new()),
+            rest: Arc::new(Rest::new()),
             watch: None,
         };
         for index in 0..config.workers.get() {
@@ -206,13 +208,13 @@ impl Proxy {
     }
 
     fn start_watch(&self, sink: Arc<dyn Sink>) -> io::Result<Watch> {
-        let (ended, end) = mpsc::channel();
+        let rest = Arc::clone(&self.rest);
         let watched = |hand: &Hand| Watched::new(Arc::clone(&hand.pulse), Arc::clone(&hand.mailbox));
         let workers = self.workers.iter().map(watched).collect();
         let thread = std::thread::Builder::new().name(WATCH.to_owned());
         let occupancy = Arc::clone(&self.occupancy);
-        let thread = thread.spawn(move || pulse::watch(workers, &occupancy, &*sink, &end))?;
-        Ok(Watch { ended, thread })
+        let thread = thread.spawn(move || pulse::watch(workers, &occupancy, &*sink, &rest))?;
+        Ok(Watch { rest: Arc::clone(&self.rest), thread })
     }
 
     fn start_worker(
@@ -241,6 +243,7 @@ impl Proxy {
             occupancy: Arc::clone(&self.occupancy),
             admission: Arc::clone(&self.admission),
             pulse: Arc::clone(&pulse),
+            rest: Arc::clone(&self.rest),
             sink: Arc::clone(sink),
         };
         let thread = std::thread::Builder::new().name(format!("proxy-{index}"));
@@ -430,8 +433,8 @@ impl Proxy {
     }
 
     fn end_workers(&mut self) {
-        if let Some(Watch { ended, thread }) = self.watch.take() {
-            drop(ended);
+        if let Some(Watch { rest, thread }) = self.watch.take() {
+            rest.end();
             let _ = thread.join();
         }
         self.tell_all(|| Command::Stop);

@@ -13,18 +13,19 @@ use crate::occupancy::Occupancy;
 use crate::report::{Event, Report, Sink};
 use bowline_sansio::Instant;
 use bowline_sys::clock;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, OnceLock};
+use std::thread::Thread;
 use std::time::Duration;
 
 /// Between two looks at the workers while they serve somebody.
 pub const LOOK_EVERY: Duration = Duration::from_millis(90);
 
-/// Between two pings of a worker that answers, and between two looks while nobody is served: an idle host is not woken for it.
+/// Between two pings of a worker that answers, and between two looks while nobody is served: an idle host is not woken for it,
+/// and the first client wakes the thread that looks.
 pub const PING_EVERY: Duration = Duration::from_secs(1);
 
-/// A turn, or an unanswered ping, of this age says that the worker is stuck. With the time until it is looked at, while somebody is served, it makes 270 ms
+/// A turn, or an unanswered ping, of this age says that the worker is stuck. With the time until it is looked at it makes 270 ms
 /// from the moment it stopped.
 pub const STUCK_AFTER: Duration = Duration::from_millis(180);
 
@@ -135,6 +136,11 @@ impl Watched {
         self.mailbox.waker().wake();
     }
 
+    /// Whether it waits in the kernel and owes no answer.
+    fn rests(&self) -> bool {
+        self.pulse.works_since().is_none() && self.pulse.has_answered()
+    }
+
     /// Judges, and asks again when it is time; what is to be told.
     fn look(&mut self, worker: usize, now: Instant, late: bool) -> Option<Event> {
         let (was_stuck, _) = self.pulse.is_stuck();
@@ -160,14 +166,65 @@ impl Watched {
     }
 }
 
-/// Watches until the other end of `ended` is dropped.
-pub(crate) fn watch(mut workers: Vec<Watched>, occupancy: &Occupancy, sink: &dyn Sink, ended: &Receiver<()>) {
-    let mut last = Instant::from_nanos(clock::monotonic_nanos());
-    loop {
-        let pause = if occupancy.present() == 0 { PING_EVERY } else { LOOK_EVERY };
-        if ended.recv_timeout(pause) != Err(RecvTimeoutError::Timeout) {
-            return;
+/// The pauses of the thread that watches: long ones while nobody is served, which the first client cuts short.
+#[derive(Debug)]
+pub(crate) struct Rest {
+    is_long: AtomicBool,
+    is_over: AtomicBool,
+    /// Who rests.
+    thread: OnceLock<Thread>,
+}
+
+impl Rest {
+    pub(crate) const fn new() -> Self {
+        Self { is_long: AtomicBool::new(false), is_over: AtomicBool::new(false), thread: OnceLock::new() }
+    }
+
+    /// A client has come: called after it is counted. Costs a look at memory, but for the first client after a time without any.
+    pub(crate) fn disturb(&self) {
+        if self.is_long.load(Ordering::SeqCst) && self.is_long.swap(false, Ordering::SeqCst) {
+            self.wake();
         }
+    }
+
+    /// There is nothing to watch any more.
+    pub(crate) fn end(&self) {
+        self.is_over.store(true, Ordering::SeqCst);
+        self.wake();
+    }
+
+    fn wake(&self) {
+        if let Some(thread) = self.thread.get() {
+            thread.unpark();
+        }
+    }
+
+    /// Rests until it is time for the next look, and says how long at most that is; `None` when there is nothing to watch any
+    /// more. `all_rest`: no worker was in a turn when it was looked at.
+    fn until_next(&self, occupancy: &Occupancy, all_rest: bool) -> Option<Duration> {
+        let mut pause = LOOK_EVERY;
+        if all_rest && occupancy.present() == 0 {
+            self.is_long.store(true, Ordering::SeqCst);
+            // One who came between the two lines before saw no long rest, and is seen here.
+            if occupancy.present() == 0 {
+                pause = PING_EVERY;
+            }
+        }
+        if !self.is_over.load(Ordering::SeqCst) {
+            std::thread::park_timeout(pause);
+        }
+        self.is_long.store(false, Ordering::SeqCst);
+        (!self.is_over.load(Ordering::SeqCst)).then_some(pause)
+    }
+}
+
+/// Watches until the end of `rest`.
+pub(crate) fn watch(mut workers: Vec<Watched>, occupancy: &Occupancy, sink: &dyn Sink, rest: &Rest) {
+    // Nobody else sets it.
+    let _ = rest.thread.set(std::thread::current());
+    let mut last = Instant::from_nanos(clock::monotonic_nanos());
+    let mut all_rest = true;
+    while let Some(pause) = rest.until_next(occupancy, all_rest) {
         let now = Instant::from_nanos(clock::monotonic_nanos());
         let late = now.since(last) > pause + LOOK_EVERY;
         last = now;
@@ -177,6 +234,7 @@ pub(crate) fn watch(mut workers: Vec<Watched>, occupancy: &Occupancy, sink: &dyn
                 let _ = sink.report(Report::Event(event));
             }
         }
+        all_rest = workers.iter().all(Watched::rests);
     }
 }
 

@@ -23,6 +23,7 @@ use direction::{Direction, Fault, Phase, Pumped};
 pub(crate) use means::{Means, Pipes};
 use std::io;
 use std::os::fd::OwnedFd;
+use std::time::Duration;
 
 /// One end of a connection: a socket that never blocks, or a model of one.
 pub(crate) trait Wire {
@@ -42,6 +43,8 @@ pub(crate) trait Wire {
     fn send(&self, bytes: &[u8]) -> io::Result<usize>;
     /// Ends our direction.
     fn finish(&self) -> io::Result<()>;
+    /// Much will come from here: what may lie here unread is bounded, where that costs no speed.
+    fn bound_backlog(&self);
 }
 
 impl Wire for OwnedFd {
@@ -74,7 +77,24 @@ impl Wire for OwnedFd {
     fn finish(&self) -> io::Result<()> {
         bowline_sys::tcp::finish(self)
     }
+
+    fn bound_backlog(&self) {
+        let round_trip = bowline_sys::tcp_info::round_trip(self);
+        if round_trip.is_ok_and(|time| time <= SHORT_PATH) {
+            // Without the bound all goes on, at the cost of memory.
+            let _ = bowline_sys::tcp::set_receive_buffer(self, SHORT_PATH_BACKLOG);
+        }
+    }
 }
+
+/// A round trip within which [`SHORT_PATH_BACKLOG`] is more than 10 Gbit/s bring.
+const SHORT_PATH: Duration = Duration::from_micros(200);
+
+/// What the kernel queues for one of several bulky directions, on a short path. Left alone it lets each queue grow to `tcp_rmem`'s
+/// maximum, 6 MiB or 32: bytes that have left the processor's cache before they are moved, and memory that clients hold which do
+/// not read. Measured with 16 bulky connections on one core: 1.5 times the bytes for half the proxy's time. A connection that has
+/// the worker to itself is left alone: there fewer, larger moves win.
+const SHORT_PATH_BACKLOG: usize = 256 * 1024;
 
 /// One of the two ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

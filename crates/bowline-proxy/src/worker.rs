@@ -22,7 +22,7 @@ use crate::deadlines::Deadlines;
 use crate::mailbox::{Command, Mailbox};
 use crate::occupancy::Occupancy;
 use crate::parked::Parking;
-use crate::pulse::Pulse;
+use crate::pulse::{Pulse, Rest};
 use crate::rate::Rate;
 use crate::relay::{Means, Pipes};
 use crate::report::{EndReason, Event, Report, Sink};
@@ -79,6 +79,8 @@ pub(crate) struct Parts {
     pub(crate) occupancy: Arc<Occupancy>,
     pub(crate) admission: Arc<Admission>,
     pub(crate) pulse: Arc<Pulse>,
+    /// Of the thread that watches, which the first client disturbs.
+    pub(crate) rest: Arc<Rest>,
     pub(crate) sink: Arc<dyn Sink>,
 }
 

@@ -228,6 +228,15 @@ pub fn set_keep_alive(socket: impl AsFd, keep_alive: KeepAlive) -> io::Result<()
     Ok(sockopt::set_socket_keepalive(&socket, true)?)
 }
 
+/// Bounds what the kernel queues of received bytes to twice `size` with its own overhead, or to the host's `net.core.rmem_max` where
+/// that is less; without it the queue grows with what the connection could use.
+///
+/// # Errors
+/// None for a TCP socket.
+pub fn set_receive_buffer(socket: impl AsFd, size: usize) -> io::Result<()> {
+    Ok(sockopt::set_socket_recv_buffer_size(socket, size)?)
+}
+
 /// Chooses the congestion control by its kernel name, such as `cubic`.
 ///
 /// # Errors

@@ -47,6 +47,8 @@ pub(super) struct Direction<P> {
     pub(super) received: u64,
     /// After each other, up to what makes it bulky.
     full_reads: u8,
+    /// It was bulky once, and is counted as such.
+    was_bulky: bool,
     pub(super) source_ready: bool,
     pub(super) source_finished: bool,
     pub(super) sink_ready: bool,
@@ -74,6 +76,7 @@ impl<P> Default for Direction<P> {
             waiting: Waiting::Nothing,
             received: 0,
             full_reads: 0,
+            was_bulky: false,
             source_ready: false,
             source_finished: false,
             sink_ready: false,
@@ -107,6 +110,12 @@ impl<P> Direction<P> {
             } else if run.in_doubt {
                 self.look(source, &mut run)?;
             } else if let Some(pipe) = means.pipes.borrow() {
+                if !self.was_bulky {
+                    self.was_bulky = true;
+                    if means.another_is_bulky() {
+                        source.bound_backlog();
+                    }
+                }
                 self.fill(source, pipe, means, &mut run)?;
             } else {
                 self.copy(source, sink, means, kept, &mut run)?;
@@ -297,6 +306,9 @@ impl<P> Direction<P> {
 
     /// Gives back what it was lent.
     pub(super) fn dismantle(&mut self, means: &mut Means<P>) {
+        if self.was_bulky {
+            means.one_bulky_less();
+        }
         match std::mem::replace(&mut self.waiting, Waiting::Nothing) {
             Waiting::Nothing | Waiting::Refused { .. } => {}
             Waiting::Piped { pipe, .. } => means.pipes.close(pipe),

@@ -21,12 +21,14 @@ pub(crate) struct Means<P> {
     pub(super) pipes: Pipes<P>,
     unsent: usize,
     unsent_max: usize,
+    /// Directions that are or were bulky.
+    pub(super) bulky: usize,
 }
 
 impl<P> Means<P> {
     /// Nothing is kept yet; at most `unsent_max` bytes will be, for all connections together.
     pub(crate) fn new(buffer: usize, pipes: Pipes<P>, unsent_max: usize) -> Self {
-        Self { buffer: vec![0; buffer].into(), pipes, unsent: 0, unsent_max }
+        Self { buffer: vec![0; buffer].into(), pipes, unsent: 0, unsent_max, bulky: 0 }
     }
 
     /// Bytes that connections keep now.
@@ -56,6 +58,17 @@ impl<P> Means<P> {
     /// Bytes that may be kept beyond those that are.
     pub(crate) const fn room(&self) -> usize {
         self.unsent_max.saturating_sub(self.unsent)
+    }
+
+    /// One more direction is bulky; whether there was one before.
+    pub(super) const fn another_is_bulky(&mut self) -> bool {
+        self.bulky += 1;
+        self.bulky > 1
+    }
+
+    /// A direction that was bulky has ended.
+    pub(super) const fn one_bulky_less(&mut self) {
+        self.bulky -= 1;
     }
 
     /// Bytes in one call below which copying is cheaper than splicing: 16 KiB of a buffer of 64.

@@ -24,6 +24,7 @@ struct State {
     error: bool,
     dead: bool,
     edge: bool,
+    is_bounded: bool,
     /// Fills that bring nothing although there is something, as before out-of-band data.
     barren_fills: u32,
 }
@@ -124,6 +125,12 @@ impl Wire for Peer {
         }
         state.finished = true;
         Ok(())
+    }
+
+    fn bound_backlog(&self) {
+        let mut state = self.0.borrow_mut();
+        assert!(!state.is_bounded, "bounded twice");
+        state.is_bounded = true;
     }
 }
 
@@ -306,7 +313,7 @@ impl Run {
     fn take_apart(self) {
         let Self { duplex, mut means, .. } = self;
         duplex.dismantle(&mut means);
-        assert_eq!((means.unsent(), means.pipes.lent), (0, 0));
+        assert_eq!((means.unsent(), means.pipes.lent, means.bulky), (0, 0, 0));
     }
 
     fn check(&self) {
@@ -506,4 +513,20 @@ fn an_endpoint_that_closes_before_it_answers_is_noticed() {
     run.act(Side::Endpoint, Act::Event);
     assert!(run.duplex.closed_unanswered());
     assert_eq!(run.duplex.received(), Received { up: 5, down: 0 });
+}
+
+#[test]
+fn only_one_of_several_bulky_directions_is_bounded() {
+    for others in [0, 1] {
+        let mut run = Run::new(64);
+        for _ in 0..others {
+            run.means.another_is_bulky();
+        }
+        run.client.reads(10_000);
+        run.endpoint.sends(6_000);
+        run.act(Side::Endpoint, Act::Event);
+        assert_eq!(run.means.bulky, others + 1);
+        assert_eq!(run.endpoint.0.borrow().is_bounded, others > 0);
+        assert!(!run.client.0.borrow().is_bounded);
+    }
 }

@@ -139,6 +139,7 @@ impl Worker {
         if !self.parts.occupancy.enter() {
             return Taken::Not(Pause::ConnectionLimit);
         }
+        self.parts.rest.disturb();
         match tcp::accept(&known.socket) {
             Ok((client, address)) => {
                 let (origin, pool) = (Rc::clone(&known.origin), known.pool);
