@@ -408,6 +408,12 @@ impl Proxy {
         Liveness(self.workers.iter().map(|hand| Arc::clone(&hand.pulse)).collect())
     }
 
+    /// Whether every worker is pinged every [`crate::LOOK_EVERY`], also while nobody is served: for a host whose virtual IPs
+    /// depend on it. It is not, until this is asked for.
+    pub fn watch_closely(&self, closely: bool) {
+        self.rest.watch_closely(closely);
+    }
+
     /// Counters and gauges, summed over the workers.
     pub fn stats(&self) -> Stats {
         let mut stats = Stats::default();

@@ -37,6 +37,8 @@ pub(crate) struct Pulse {
     /// The last ping, and the last one that was answered, by number.
     asked: AtomicU64,
     answered: AtomicU64,
+    /// When the last ping was answered, in nanoseconds.
+    answered_at: AtomicU64,
     stuck: AtomicBool,
     times_stuck: AtomicU64,
 }
@@ -47,10 +49,12 @@ const RESTING: u64 = u64::MAX;
 impl Pulse {
     /// Of a worker that starts now.
     pub(crate) fn new() -> Self {
+        let now = clock::monotonic_nanos();
         Self {
-            turn: AtomicU64::new(clock::monotonic_nanos()),
+            turn: AtomicU64::new(now),
             asked: AtomicU64::new(0),
             answered: AtomicU64::new(0),
+            answered_at: AtomicU64::new(now),
             stuck: AtomicBool::new(false),
             times_stuck: AtomicU64::new(0),
         }
@@ -66,8 +70,10 @@ impl Pulse {
         self.turn.store(now.as_nanos(), Ordering::Release);
     }
 
-    /// Called by the worker after it has taken note of a wake-up: a ping that comes later brings another one.
-    pub(crate) fn answer(&self) {
+    /// Called by the worker after it has taken note of a wake-up, in a turn that began at `now`: a ping that comes later brings
+    /// another one.
+    pub(crate) fn answer(&self, now: Instant) {
+        self.answered_at.store(now.as_nanos(), Ordering::Release);
         self.answered.store(self.asked.load(Ordering::Acquire), Ordering::Release);
     }
 
@@ -108,6 +114,18 @@ impl Liveness {
             .unwrap_or_default()
     }
 
+    /// Whether every worker has answered a ping through its own epoll instance within `time`, and none is in a turn that lasts
+    /// longer. To be asked for anything below [`PING_EVERY`], the workers have to be watched closely
+    /// ([`crate::Proxy::watch_closely`]). Takes no lock and no memory.
+    pub fn answered_within(&self, time: Duration) -> bool {
+        let now = Instant::from_nanos(clock::monotonic_nanos());
+        self.0.iter().all(|pulse| {
+            let answered = Instant::from_nanos(pulse.answered_at.load(Ordering::Acquire));
+            let turn = pulse.works_since().map_or(Duration::ZERO, |since| now.since(since));
+            now.since(answered).max(turn) <= time
+        })
+    }
+
     /// The numbers of the workers that are stuck, in ascending order.
     pub fn stuck(&self) -> Vec<usize> {
         let stuck = self.0.iter().enumerate().filter(|(_, pulse)| pulse.is_stuck().0);
@@ -142,7 +160,7 @@ impl Watched {
     }
 
     /// Judges, and asks again when it is time; what is to be told.
-    fn look(&mut self, worker: usize, now: Instant, late: bool) -> Option<Event> {
+    fn look(&mut self, worker: usize, now: Instant, late: bool, ping_every: Duration) -> Option<Event> {
         let (was_stuck, _) = self.pulse.is_stuck();
         let unanswered = (!self.pulse.has_answered()).then_some(self.asked_at);
         let silent_since = self.pulse.works_since().into_iter().chain(unanswered).min();
@@ -159,7 +177,7 @@ impl Watched {
             self.pulse.stuck.store(false, Ordering::Relaxed);
             return Some(Event::WorkerBack { worker, silent: now.since(self.stuck_since) });
         }
-        if unanswered.is_none() && now.since(self.asked_at) >= PING_EVERY {
+        if unanswered.is_none() && now.since(self.asked_at) >= ping_every {
             self.ask(now);
         }
         None
@@ -171,13 +189,31 @@ impl Watched {
 pub(crate) struct Rest {
     is_long: AtomicBool,
     is_over: AtomicBool,
+    /// No rest is long, and each look is a ping.
+    is_close: AtomicBool,
     /// Who rests.
     thread: OnceLock<Thread>,
 }
 
 impl Rest {
     pub(crate) const fn new() -> Self {
-        Self { is_long: AtomicBool::new(false), is_over: AtomicBool::new(false), thread: OnceLock::new() }
+        Self {
+            is_long: AtomicBool::new(false),
+            is_over: AtomicBool::new(false),
+            is_close: AtomicBool::new(false),
+            thread: OnceLock::new(),
+        }
+    }
+
+    /// Whether each look is a ping from now on, and there is one every [`LOOK_EVERY`].
+    pub(crate) fn watch_closely(&self, closely: bool) {
+        self.is_close.store(closely, Ordering::SeqCst);
+        self.wake();
+    }
+
+    fn ping_every(&self) -> Duration {
+        // A look that comes a little early must not put a ping off to the next one.
+        if self.is_close.load(Ordering::Relaxed) { LOOK_EVERY / 2 } else { PING_EVERY }
     }
 
     /// A client has come: called after it is counted. Costs a look at memory, but for the first client after a time without any.
@@ -203,7 +239,7 @@ impl Rest {
     /// more. `all_rest`: no worker was in a turn when it was looked at.
     fn until_next(&self, occupancy: &Occupancy, all_rest: bool) -> Option<Duration> {
         let mut pause = LOOK_EVERY;
-        if all_rest && occupancy.present() == 0 {
+        if all_rest && occupancy.present() == 0 && !self.is_close.load(Ordering::SeqCst) {
             self.is_long.store(true, Ordering::SeqCst);
             // One who came between the two lines before saw no long rest, and is seen here.
             if occupancy.present() == 0 {
@@ -229,7 +265,7 @@ pub(crate) fn watch(mut workers: Vec<Watched>, occupancy: &Occupancy, sink: &dyn
         let late = now.since(last) > pause + LOOK_EVERY;
         last = now;
         for (number, worker) in workers.iter_mut().enumerate() {
-            if let Some(event) = worker.look(number, now, late) {
+            if let Some(event) = worker.look(number, now, late, rest.ping_every()) {
                 // Without room for it the metrics still say so.
                 let _ = sink.report(Report::Event(event));
             }
@@ -246,6 +282,10 @@ mod tests {
         Instant::from_millis(millis)
     }
 
+    fn look(watched: &mut Watched, worker: usize, now: Instant, late: bool) -> Option<Event> {
+        watched.look(worker, now, late, PING_EVERY)
+    }
+
     fn watched(pulse: &Arc<Pulse>) -> Watched {
         let mut watched = Watched::new(Arc::clone(pulse), Arc::new(Mailbox::new().unwrap()));
         watched.asked_at = at(0);
@@ -257,19 +297,19 @@ mod tests {
         let pulse = Arc::new(Pulse::new());
         let mut watched = watched(&pulse);
         pulse.work(at(10));
-        assert_eq!(watched.look(3, at(90), false), None, "it works");
-        assert_eq!(watched.look(3, at(400), true), None, "held up itself");
+        assert_eq!(look(&mut watched, 3, at(90), false), None, "it works");
+        assert_eq!(look(&mut watched, 3, at(400), true), None, "held up itself");
         assert_eq!(pulse.asked.load(Ordering::Relaxed), 0, "no ping is needed for this");
         let silent = Duration::from_millis(480);
-        assert_eq!(watched.look(3, at(490), false), Some(Event::WorkerStuck { worker: 3, silent }));
-        assert_eq!(watched.look(3, at(580), false), None, "said already");
-        assert_eq!((watched.look(3, at(2_000), true), pulse.is_stuck()), (None, (true, 1)));
+        assert_eq!(look(&mut watched, 3, at(490), false), Some(Event::WorkerStuck { worker: 3, silent }));
+        assert_eq!(look(&mut watched, 3, at(580), false), None, "said already");
+        assert_eq!((look(&mut watched, 3, at(2_000), true), pulse.is_stuck()), (None, (true, 1)));
         assert_eq!(Liveness(vec![Arc::new(Pulse::new()), Arc::clone(&pulse)]).stuck(), [1]);
         pulse.work(at(2_010));
-        pulse.answer();
+        pulse.answer(at(0));
         let silent = Duration::from_millis(2_080);
-        assert_eq!(watched.look(3, at(2_090), false), Some(Event::WorkerBack { worker: 3, silent }));
-        assert_eq!((watched.look(3, at(2_180), false), pulse.is_stuck()), (None, (false, 1)));
+        assert_eq!(look(&mut watched, 3, at(2_090), false), Some(Event::WorkerBack { worker: 3, silent }));
+        assert_eq!((look(&mut watched, 3, at(2_180), false), pulse.is_stuck()), (None, (false, 1)));
     }
 
     #[test]
@@ -277,16 +317,16 @@ mod tests {
         let pulse = Arc::new(Pulse::new());
         let mut watched = watched(&pulse);
         pulse.rest();
-        for look in 1..=11 {
-            assert_eq!(watched.look(0, at(look * 90), false), None);
+        for number in 1..=11 {
+            assert_eq!(look(&mut watched, 0, at(number * 90), false), None);
         }
         assert_eq!(pulse.asked.load(Ordering::Relaxed), 0, "less than a second has gone by");
-        assert_eq!((watched.look(0, at(1_080), false), pulse.has_answered()), (None, false));
-        pulse.answer();
-        assert_eq!(watched.look(0, at(1_170), false), None);
-        assert_eq!((watched.look(0, at(2_090), false), pulse.has_answered()), (None, false));
-        assert_eq!(watched.look(0, at(2_180), false), None, "not long enough");
+        assert_eq!((look(&mut watched, 0, at(1_080), false), pulse.has_answered()), (None, false));
+        pulse.answer(at(0));
+        assert_eq!(look(&mut watched, 0, at(1_170), false), None);
+        assert_eq!((look(&mut watched, 0, at(2_090), false), pulse.has_answered()), (None, false));
+        assert_eq!(look(&mut watched, 0, at(2_180), false), None, "not long enough");
         let silent = STUCK_AFTER;
-        assert_eq!(watched.look(0, at(2_270), false), Some(Event::WorkerStuck { worker: 0, silent }));
+        assert_eq!(look(&mut watched, 0, at(2_270), false), Some(Event::WorkerStuck { worker: 0, silent }));
     }
 }

@@ -198,7 +198,7 @@ impl Worker {
 
     fn obey(&mut self) {
         let commands = self.parts.mailbox.take();
-        self.parts.pulse.answer();
+        self.parts.pulse.answer(self.now);
         for command in commands {
             match command {
                 Command::SetPool { pool, snapshot } => {

@@ -73,3 +73,24 @@ fn a_proxy_that_was_stopped_answers_no_more() {
     bench.proxy.stop();
     wait_until("it is told from one that rests", || liveness.longest_turn() > STUCK_AFTER);
 }
+
+#[test]
+fn workers_that_are_watched_closely_answer_all_the_time_and_a_stuck_one_does_not() {
+    let obstacle = Arc::new(Obstacle::default());
+    let proxy = bowline_proxy::Proxy::start(config(2, 100), Arc::clone(&obstacle) as Arc<dyn Sink>).unwrap();
+    let liveness = proxy.liveness();
+    proxy.watch_closely(true);
+    let within = Duration::from_millis(300);
+    // Longer than it would be true by a single ping.
+    let start = Instant::now();
+    wait_until("several pings are answered", || {
+        liveness.answered_within(within) && start.elapsed() > bowline_proxy::PING_EVERY * 2
+    });
+    obstacle.there.store(true, Ordering::Relaxed);
+    let address = proxy.open(LISTENER, any_port(), POOL).unwrap();
+    let _client = connect(address);
+    wait_until("it is seen", || !liveness.answered_within(within));
+    assert!(obstacle.met.lock().unwrap().unwrap().elapsed() >= within);
+    obstacle.there.store(false, Ordering::Relaxed);
+    wait_until("it answers again", || liveness.answered_within(within));
+}
