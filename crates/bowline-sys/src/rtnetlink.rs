@@ -42,6 +42,8 @@ pub struct Link {
     pub running: bool,
     /// It leads to this host only.
     pub loopback: bool,
+    /// What its driver calls it, when it is not hardware: `veth`, `bond`, `vlan`, `bridge`, `macvlan`.
+    pub kind: Option<String>,
 }
 
 /// An address of an interface.

@@ -18,7 +18,15 @@ pub(super) const RTM_GETADDR: u16 = 22;
 
 pub(super) const IFLA_ADDRESS: u16 = 1;
 pub(super) const IFLA_IFNAME: u16 = 3;
+pub(super) const IFLA_LINK: u16 = 5;
 pub(super) const IFLA_LINKINFO: u16 = 18;
+pub(super) const IFLA_AF_SPEC: u16 = 26;
+/// Inside [`IFLA_AF_SPEC`] and the family: which link-local address the kernel gives the link by itself, and none.
+pub(super) const IFLA_INET6_ADDR_GEN_MODE: u16 = 8;
+pub(super) const IN6_ADDR_GEN_MODE_NONE: u8 = 1;
+/// It hears and is heard by the outside, and not by the parent's other links of its kind.
+pub(super) const IFLA_MACVLAN_MODE: u16 = 1;
+pub(super) const MACVLAN_MODE_PRIVATE: u32 = 1;
 pub(super) const IFLA_NET_NS_FD: u16 = 28;
 pub(super) const IFLA_INFO_KIND: u16 = 1;
 pub(super) const IFLA_INFO_DATA: u16 = 2;
@@ -50,7 +58,7 @@ const RT_SCOPE_HOST: u8 = 254;
 
 pub(super) const AF_UNSPEC: u8 = 0;
 const AF_INET: u8 = 2;
-const AF_INET6: u8 = 10;
+pub(super) const AF_INET6: u8 = 10;
 
 /// The lifetime that never ends.
 const FOREVER: u32 = u32::MAX;
@@ -136,9 +144,13 @@ pub(super) fn link(body: &[u8]) -> Option<Link> {
     let kind = u16_at(body, 2)?;
     let index = u32_at(body, 4)?;
     let flags = u32_at(body, 8)?;
-    let (mut name, mut mac) = (None, None);
+    let (mut name, mut mac, mut made_by) = (None, None, None);
     for (attribute, value) in attributes(body.get(LINK_HEADER..)?) {
         match attribute {
+            IFLA_LINKINFO => {
+                made_by =
+                    attributes(value).find(|(part, _)| *part == IFLA_INFO_KIND).map(|(_, kind)| text(kind));
+            }
             IFLA_IFNAME => name = Some(text(value)),
             IFLA_ADDRESS if kind == ARPHRD_ETHER => mac = value.try_into().ok().map(Mac),
             _ => {}
@@ -151,6 +163,7 @@ pub(super) fn link(body: &[u8]) -> Option<Link> {
         up: flags & IFF_UP != 0,
         running: flags & IFF_UP != 0 && flags & IFF_RUNNING != 0,
         loopback: flags & IFF_LOOPBACK != 0,
+        kind: made_by,
     })
 }
 

@@ -3,7 +3,7 @@ use crate::rtnetlink::{AddressFlags, OUR_MARK, wire};
 use std::time::Duration;
 
 fn link(index: u32, name: &str) -> Link {
-    Link { index, name: name.into(), mac: None, up: true, running: true, loopback: name == "lo" }
+    Link { index, name: name.into(), mac: None, up: true, running: true, loopback: name == "lo", kind: None }
 }
 
 fn address(interface: u32, text: &str) -> Address {
