@@ -16,6 +16,7 @@ pub mod documents;
 pub mod events;
 pub mod failover;
 pub mod failure;
+mod handshake;
 pub mod logs;
 pub mod metrics;
 pub mod output;

@@ -1,14 +1,12 @@
 //! Asks a server for the chain it shows.
 
-use rustls::client::Resumption;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, Error as TlsError, SignatureScheme};
+use crate::handshake::{Shown, client_config};
+use rustls::Error as TlsError;
+use rustls::pki_types::{CertificateDer, ServerName};
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
@@ -122,15 +120,13 @@ async fn ask(server: &Server) -> Result<Vec<CertificateDer<'static>>, FetchError
     let timed_out = || FetchError::TimedOut { server: server.to_string() };
     let stream = timeout(PATIENCE, connect(server)).await.map_err(|_elapsed| timed_out())??;
     let not_tls = |source| FetchError::NotTls { server: server.to_string(), source };
-    let seen = Arc::new(Seen {
-        provider: Arc::new(rustls::crypto::aws_lc_rs::default_provider()),
-        chain: Mutex::default(),
-    });
-    let config = config(&seen).map_err(|error| not_tls(io::Error::other(error)))?;
+    let shown = Arc::new(Shown::keeping(Arc::new(rustls::crypto::aws_lc_rs::default_provider())));
+    let config = client_config(Arc::clone(&shown), None, &["h2", "http/1.1"])
+        .map_err(|error| not_tls(io::Error::other(error)))?;
     let name = ServerName::try_from(server.host.clone())
         .map_err(|error| not_tls(io::Error::new(io::ErrorKind::InvalidInput, error)))?;
-    let shaken = timeout(PATIENCE, TlsConnector::from(config).connect(name, stream)).await;
-    let chain = std::mem::take(&mut *seen.chain.lock().unwrap_or_else(PoisonError::into_inner));
+    let shaken = timeout(PATIENCE, TlsConnector::from(Arc::new(config)).connect(name, stream)).await;
+    let chain = shown.take();
     match shaken {
         Ok(Ok(_)) if chain.is_empty() => Err(not_tls(io::Error::other("it shows no certificate"))),
         Ok(Ok(_)) => Ok(chain),
@@ -159,61 +155,4 @@ async fn connect(server: &Server) -> Result<TcpStream, FetchError> {
         }
     }
     Err(FetchError::Connect { server: server.to_string(), source: last })
-}
-
-fn config(seen: &Arc<Seen>) -> Result<Arc<ClientConfig>, TlsError> {
-    let verifier: Arc<dyn ServerCertVerifier> = Arc::<Seen>::clone(seen);
-    let mut config = ClientConfig::builder_with_provider(Arc::clone(&seen.provider))
-        .with_safe_default_protocol_versions()?
-        .dangerous()
-        .with_custom_certificate_verifier(verifier)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    config.resumption = Resumption::disabled();
-    Ok(Arc::new(config))
-}
-
-/// Keeps the chain that a handshake shows, and lets it through: the caller judges. That the server holds the key of its
-/// certificate is checked all the same.
-#[derive(Debug)]
-struct Seen {
-    provider: Arc<CryptoProvider>,
-    chain: Mutex<Vec<CertificateDer<'static>>>,
-}
-
-impl ServerCertVerifier for Seen {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, TlsError> {
-        let chain = std::iter::once(end_entity).chain(intermediates).map(|shown| shown.clone().into_owned());
-        *self.chain.lock().unwrap_or_else(PoisonError::into_inner) = chain.collect();
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, TlsError> {
-        verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, TlsError> {
-        verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
-    }
 }

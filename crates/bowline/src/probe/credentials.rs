@@ -1,15 +1,14 @@
 //! Whom probes trust and who they say they are: files that are read again when they change.
 
+use crate::handshake::{Identity, Shown, client_config};
 use bowline_pool::Certificate;
 use hyper::header::HeaderValue;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{Resumption, WebPkiServerVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::ServerCertVerifier;
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error as TlsError, RootCertStore, SignatureScheme,
-};
+use rustls::{CertificateError, ClientConfig, Error as TlsError, RootCertStore};
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -193,36 +192,24 @@ fn read(files: &Files) -> Result<Material, Vec<FileProblem>> {
         return Err(problems);
     }
     let identity = chain.clone().unwrap_or_default();
-    let tls = Arc::new(client_config(&provider, chain.zip(key), files).map_err(|problem| vec![problem])?);
+    let tls = Arc::new(tls_config(&provider, chain.zip(key), files).map_err(|problem| vec![problem])?);
     Ok(Material { tls, identity, verifier, token })
 }
 
-fn client_config(
+fn tls_config(
     provider: &Arc<CryptoProvider>,
-    identity: Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>,
+    identity: Option<Identity>,
     files: &Files,
 ) -> Result<ClientConfig, FileProblem> {
-    let problem = |message: String| FileProblem {
-        field: "clientKeyFile",
-        message,
-        remedy: "give the key that belongs to clientCertFile".into(),
-    };
-    let builder = ClientConfig::builder_with_provider(Arc::clone(provider))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| problem(error.to_string()))?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(JudgedLater(Arc::clone(provider))));
-    let mut config = match identity {
-        None => builder.with_no_client_auth(),
-        Some((chain, key)) => builder.with_client_auth_cert(chain, key).map_err(|error| {
-            let key = files.client_key.as_deref().unwrap_or(Path::new("")).display();
-            problem(format!("{key} does not go with the client certificate: {error}"))
-        })?,
-    };
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    // Every handshake must show that the server still holds its key.
-    config.resumption = Resumption::disabled();
-    Ok(config)
+    let shown = Arc::new(Shown::passing(Arc::clone(provider)));
+    client_config(shown, identity, &["http/1.1"]).map_err(|error| {
+        let key = files.client_key.as_deref().unwrap_or(Path::new("")).display();
+        FileProblem {
+            field: "clientKeyFile",
+            message: format!("{key} does not go with the client certificate: {error}"),
+            remedy: "give the key that belongs to clientCertFile".into(),
+        }
+    })
 }
 
 fn read_ca(path: &Path, provider: &Arc<CryptoProvider>) -> Result<Arc<WebPkiServerVerifier>, FileProblem> {
@@ -298,44 +285,4 @@ fn read_file(field: &'static str, path: &Path) -> Result<Vec<u8>, FileProblem> {
         return Err(problem(format!("{} is larger than 1 MiB", path.display())));
     }
     Ok(bytes)
-}
-
-/// Lets every chain through, so that a probe can say more than "handshake failed"; that the server holds the key of the
-/// certificate it shows is checked all the same.
-#[derive(Debug)]
-struct JudgedLater(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for JudgedLater {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, TlsError> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, TlsError> {
-        verify_tls12_signature(message, cert, dss, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, TlsError> {
-        verify_tls13_signature(message, cert, dss, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
 }
