@@ -168,10 +168,12 @@ impl<'a> Serving<'a> {
 
     /// At localhost: on the client's node, or on every one.
     fn silent_local(&self, target: &Front, from: Option<&str>) -> Option<&'a str> {
-        let one = from.and_then(|name| self.nodes.get(name).copied());
-        let all = self.cluster.nodes().iter().filter(|_| from.is_none());
-        let mut nodes = one.into_iter().chain(all);
-        nodes.find(|node| !self.answers_locally(node, target)).map(|node| node.name.as_str())
+        let is_silent = |node: &&'a Node| !self.answers_locally(node, target);
+        let found = match from {
+            Some(name) => self.nodes.get(name).copied().filter(is_silent),
+            None => self.cluster.nodes().iter().find(is_silent),
+        };
+        found.map(|node| node.name.as_str())
     }
 
     fn answers_locally(&self, node: &Node, target: &Front) -> bool {
