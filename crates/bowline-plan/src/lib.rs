@@ -27,6 +27,7 @@
 mod cluster;
 mod description;
 mod endpoints;
+mod failover;
 mod find;
 pub mod import;
 mod lint;
@@ -46,6 +47,7 @@ pub use cluster::{
     WhenAllBad,
 };
 pub use endpoints::{Class, Client, Loser, Rule, endpoints};
+pub use failover::Detection;
 pub use find::{FindNodeError, Matched, find_node};
 pub use import::to_yaml;
 pub use lint::{

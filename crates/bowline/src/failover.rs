@@ -1,30 +1,29 @@
 //! How long clients can suffer from a failure, by the timers in force.
 
-use bowline_plan::KeepAlive;
+use bowline_plan::{Detection, KeepAlive};
 use bowline_pool::Timers;
 use std::time::Duration;
 
 /// The longest time in which a new connection can wait or fail, for each kind of failure of an endpoint.
-///
-/// * `killed`: its port refuses, and the next endpoint is dialled at once.
-/// * `unreachable`: the next endpoint is dialled beside the silent one after the stagger.
-/// * `frozen`: it takes connections and says nothing; the probes find out, when no client's first flight has before.
-/// * `not-ready`: connections work, but should go elsewhere; the probes find out.
 pub fn bounds(timers: &Timers) -> [(&'static str, Duration); 4] {
-    // The first bad probe comes at its interval's end, the others one fast interval after the answer before.
-    let confirm = timers.fall.saturating_sub(1);
-    let pauses = timers.probe_interval.saturating_add(timers.probe_interval_fast.saturating_mul(confirm));
+    let detection = Detection {
+        interval: timers.probe_interval,
+        fast_interval: timers.probe_interval_fast,
+        timeout: timers.probe_timeout,
+        fall: timers.fall,
+        stagger_max: timers.stagger_max,
+    };
     [
-        ("killed", Duration::ZERO),
-        ("unreachable", timers.stagger_max),
-        ("frozen", pauses.saturating_add(timers.probe_timeout.saturating_mul(timers.fall))),
-        ("not-ready", pauses),
+        ("killed", detection.killed()),
+        ("unreachable", detection.unreachable()),
+        ("frozen", detection.frozen()),
+        ("not-ready", detection.not_ready()),
     ]
 }
 
 /// The longest time until a connection to a server that has vanished is ended.
 pub fn established(keep_alive: &KeepAlive) -> Duration {
-    keep_alive.idle.saturating_add(keep_alive.interval.saturating_mul(keep_alive.probes.get()))
+    keep_alive.gives_up_after()
 }
 
 #[cfg(test)]

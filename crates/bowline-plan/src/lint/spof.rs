@@ -9,7 +9,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::cluster::{Access, Cluster, Mode, Node, NodeRole, Track, VirtualIp};
-use crate::plan::{API_SERVERS, BALANCERS, Plan, Probe};
+use crate::failover::Detection;
+use crate::plan::{API_SERVERS, BALANCERS, Plan};
 use crate::planner::is_served_by_own_api_server;
 
 mod table;
@@ -241,7 +242,7 @@ impl<'a> Analysis<'a> {
     fn balancer_link(&self, node: &Node) -> Losses {
         // Nodes probe through the balancer, and so find it out when their probes are due.
         let nodes = self.plan.nodes.values().find_map(|plan| plan.pools.get(BALANCERS));
-        let found = nodes.map(|pool| found_silent(&pool.probe)).unwrap_or_default();
+        let found = nodes.map(|pool| Detection::from(&pool.probe).frozen()).unwrap_or_default();
         let lasts = |loss: Loss| Loss { lasts: loss.lasts.map(|lasts| lasts.max(found)), ..loss };
         self.balancer(node).map(lasts)
     }
@@ -311,14 +312,6 @@ impl<'a> Analysis<'a> {
 
     /// Until connections to a peer that has fallen silent are ended. New connections wait `staggerMax` at most.
     fn established(&self) -> Loss {
-        let keep_alive = self.cluster.balancing().keep_alive;
-        let probes = keep_alive.interval.saturating_mul(keep_alive.probes.get());
-        Loss { lost: Lost::Some, lasts: Some(keep_alive.idle.saturating_add(probes)) }
+        Loss { lost: Lost::Some, lasts: Some(self.cluster.balancing().keep_alive.gives_up_after()) }
     }
-}
-
-/// Until probes have found an endpoint that takes connections and says nothing.
-fn found_silent(probe: &Probe) -> Duration {
-    let confirm = probe.fast_interval.saturating_mul(probe.fall.saturating_sub(1));
-    probe.interval.saturating_add(confirm).saturating_add(probe.timeout.saturating_mul(probe.fall))
 }
