@@ -78,6 +78,9 @@ pub struct PoolPlan {
     pub role: Role,
     /// In order of preference.
     pub endpoints: Vec<PoolEndpoint>,
+    /// How many of them, from the first, are examined regularly; the others when something is heard of them. All, except on
+    /// the nodes of a large cluster.
+    pub probed: usize,
     /// How each endpoint is examined.
     pub probe: Probe,
 }

@@ -16,7 +16,7 @@ use core::num::NonZeroU16;
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::cluster::{Balancing, Cluster, Node, NodeRole};
+use crate::cluster::{Cluster, Node, NodeRole};
 use crate::plan::{
     API_SERVERS, BALANCERS, ETCD, INGRESS, Listener, NodePlan, Plan, Policy, PoolEndpoint, PoolPlan, Probe,
     ProbeTarget, Role,
@@ -38,8 +38,12 @@ pub(crate) const LOOPBACK: [IpAddr; 2] = [LOOPBACK_V4, IpAddr::V6(Ipv6Addr::LOCA
 
 /// A balancer's pool: there are few of them, so they may look often.
 const BALANCER_PROBE_INTERVAL: Duration = Duration::from_secs(1);
-/// A node's pool: with 5,000 nodes, each API server answers 170 probes a second.
+/// A node's pool: with 500 nodes, each API server answers 17 probes a second.
 const NODE_PROBE_INTERVAL: Duration = Duration::from_secs(30);
+/// In a cluster with more nodes than this, a node's pool probes those endpoints alone that it is likely to use.
+const NODES_THAT_PROBE_ALL: usize = 500;
+/// The node's own endpoint and the next.
+const PROBED_BY_MANY: usize = 2;
 
 /// The plan of a cluster; the same cluster gives the same plan, everywhere and always.
 pub fn plan(cluster: &Cluster, generation: u64) -> Plan {
@@ -111,12 +115,13 @@ fn pools(
                 |listener: &Listener| listener.pool == name && !listener.address.is_loopback();
             let balances = listeners.iter().any(serves_others) || (name == API_SERVERS && is_balancer);
             let role = if balances { Role::Balancer } else { Role::NodeLocal };
-            Some((name.to_owned(), pool(cluster.balancing(), role, *target, endpoints.clone())))
+            Some((name.to_owned(), pool(cluster, role, *target, endpoints.clone())))
         })
         .collect()
 }
 
-fn pool(balancing: &Balancing, role: Role, target: ProbeTarget, endpoints: Vec<PoolEndpoint>) -> PoolPlan {
+fn pool(cluster: &Cluster, role: Role, target: ProbeTarget, endpoints: Vec<PoolEndpoint>) -> PoolPlan {
+    let balancing = cluster.balancing();
     let (policy, interval) = match role {
         Role::NodeLocal => (Policy::Preferred, NODE_PROBE_INTERVAL),
         Role::Balancer => (Policy::LeastConnections, BALANCER_PROBE_INTERVAL),
@@ -134,7 +139,13 @@ fn pool(balancing: &Balancing, role: Role, target: ProbeTarget, endpoints: Vec<P
         stagger_max: balancing.stagger_max,
         hold: balancing.hold,
     };
-    PoolPlan { policy: balancing.policy.unwrap_or(policy), role, endpoints, probe }
+    let policy = balancing.policy.unwrap_or(policy);
+    // Other policies choose among all, and have to know of all.
+    let is_one_of_many = policy == Policy::Preferred
+        && role == Role::NodeLocal
+        && cluster.nodes().len() > NODES_THAT_PROBE_ALL;
+    let probed = if is_one_of_many { endpoints.len().min(PROBED_BY_MANY) } else { endpoints.len() };
+    PoolPlan { policy, role, endpoints, probed, probe }
 }
 
 /// For each of `clients` which of a number of equals it begins with, so that no two of these have more than one client

@@ -127,18 +127,19 @@ impl Pool {
             kept.insert((Arc::clone(&member.name), member.address), member);
         }
         let mut seen = std::collections::BTreeSet::new();
-        for wanted in &self.spec.endpoints {
+        for (rank, wanted) in self.spec.endpoints.iter().enumerate() {
             let key: (Arc<str>, _) = (wanted.name.as_str().into(), wanted.address);
             if self.members.len() >= ENDPOINTS_MAX || !seen.insert(key.clone()) {
                 continue;
             }
-            let member = kept.remove(&key).unwrap_or_else(|| {
+            let mut member = kept.remove(&key).unwrap_or_else(|| {
                 let endpoint = EndpointId(self.next_id);
                 self.next_id = self.next_id.saturating_add(1);
                 let (name, address) = (Arc::clone(&key.0), key.1);
                 self.outbox.push(Output::Event(Event::EndpointAdded { endpoint, name, address }));
                 Member::new(endpoint, key, &self.spec.timers, self.prng.next_u64(), now)
             });
+            member.keep_as_spare(rank >= self.spec.probed, &self.spec.timers, now);
             self.members.push(member);
         }
         for Member { id: endpoint, name, address, .. } in kept.into_values() {

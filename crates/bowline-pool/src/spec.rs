@@ -39,6 +39,9 @@ pub struct PoolSpec {
     pub policy: Policy,
     /// The endpoints, in order of preference.
     pub endpoints: Vec<EndpointSpec>,
+    /// How many of them, from the first, are probed regularly. The others are spares: probed when they are new, while they
+    /// are not well, and when somebody reports something of them.
+    pub probed: usize,
     /// When to probe, and how long to wait for what.
     pub timers: Timers,
 }

@@ -19,7 +19,7 @@ fn spec(policy: Policy, members: &[usize], timers: Timers) -> PoolSpec {
             address: format!("10.0.0.{n}:6443").parse().unwrap(),
         })
         .collect();
-    PoolSpec { policy, endpoints, timers }
+    PoolSpec { policy, endpoints, probed: members.len().div_ceil(2), timers }
 }
 
 fn policies() -> impl Strategy<Value = Policy> {

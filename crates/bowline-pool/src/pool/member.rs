@@ -25,6 +25,9 @@ const JITTER_DIVISOR: u32 = 10;
 /// A measured connect time is published alone only when it moves the stagger by so much.
 const STAGGER_MOVED: Duration = Duration::from_millis(10);
 
+/// When a spare that is well is probed without anybody asking: not while anybody remembers.
+const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
+
 /// No timers make a regular interval shorter.
 const INTERVAL_MIN: Duration = Duration::from_millis(10);
 
@@ -54,6 +57,8 @@ pub(super) struct Member {
     local_failure: bool,
     /// No endpoint takes new connections.
     pressed: bool,
+    /// Not probed regularly while it is well.
+    spare: bool,
     prng: Prng,
 }
 
@@ -87,8 +92,17 @@ impl Member {
             asked: false,
             local_failure: false,
             pressed: false,
+            spare: false,
             prng: Prng::new(seed),
         }
+    }
+
+    /// Whether it is probed regularly from now on.
+    pub(super) fn keep_as_spare(&mut self, spare: bool, timers: &Timers, now: Instant) {
+        if self.spare && !spare {
+            self.due = self.due.min(now + timers.probe_interval.max(INTERVAL_MIN));
+        }
+        self.spare = spare;
     }
 
     /// As dials see it.
@@ -166,6 +180,8 @@ impl Member {
         self.asked = false;
         self.due = if self.is_restless() {
             spaced(Some(sent), timers, now)
+        } else if self.spare && self.health.grade().is_usable() {
+            now + NEVER
         } else {
             let interval = timers.probe_interval.max(INTERVAL_MIN);
             now.max(sent + self.prng.jitter(interval, interval / JITTER_DIVISOR))

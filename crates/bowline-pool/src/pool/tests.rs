@@ -14,7 +14,7 @@ fn spec(names: &[&str]) -> PoolSpec {
         .iter()
         .map(|name| EndpointSpec { name: (*name).to_owned(), address: "10.0.0.1:6443".parse().unwrap() })
         .collect();
-    PoolSpec { policy: Policy::Preferred, endpoints, timers: Timers::default() }
+    PoolSpec { policy: Policy::Preferred, endpoints, probed: usize::MAX, timers: Timers::default() }
 }
 
 fn ok(connect: Option<u64>) -> ProbeResult {
@@ -393,4 +393,35 @@ fn settled_endpoints_are_probed_in_one_go() {
             bench.at(at, Input::Probed { endpoint, result: ok(None) });
         }
     }
+}
+
+#[test]
+fn a_spare_that_is_well_is_left_alone_until_somebody_reports_it() {
+    let mut bench = Bench::new(PoolSpec { probed: 1, ..spec(&["a", "b"]) });
+    let open = core::mem::take(&mut bench.open);
+    assert_eq!(open.len(), 2, "each is probed once");
+    let spare = open[1].0;
+    for (endpoint, _) in open {
+        bench.at(1, Input::Probed { endpoint, result: ok(Some(1)) });
+    }
+    let mut probed = BTreeMap::new();
+    for second in 2..100 {
+        bench.at(second * 1_000, Input::Timeout);
+        for (endpoint, _) in core::mem::take(&mut bench.open) {
+            *probed.entry(endpoint).or_insert(0) += 1;
+            bench.at(second * 1_000 + 1, Input::Probed { endpoint, result: ok(None) });
+        }
+    }
+    assert!(!probed.contains_key(&spare) && probed.len() == 1, "{probed:?}");
+    // What is heard of it is looked into, and what is not well is looked at until it is.
+    bench.at(100_000, Input::Reported { endpoint: spare, evidence: Evidence::Refused });
+    assert_eq!(core::mem::take(&mut bench.open).iter().filter(|(id, _)| *id == spare).count(), 1);
+    // A pool with other endpoints before it makes it one that is probed.
+    let mut bench = Bench::new(PoolSpec { probed: 1, ..spec(&["a", "b"]) });
+    for (endpoint, _) in core::mem::take(&mut bench.open) {
+        bench.at(1, Input::Probed { endpoint, result: ok(Some(1)) });
+    }
+    bench.at(2, Input::Reconcile(PoolSpec { probed: 1, ..spec(&["b", "a"]) }));
+    bench.at(1_500, Input::Timeout);
+    assert!(bench.open.iter().any(|(id, _)| *id == spare), "{:?}", bench.open);
 }

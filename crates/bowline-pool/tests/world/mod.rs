@@ -76,7 +76,7 @@ pub(crate) fn spec(servers: usize, policy: Policy, timers: Timers) -> PoolSpec {
             address: format!("10.0.0.{n}:6443").parse().unwrap(),
         })
         .collect();
-    PoolSpec { policy, endpoints, timers }
+    PoolSpec { policy, endpoints, probed: usize::MAX, timers }
 }
 
 impl World {

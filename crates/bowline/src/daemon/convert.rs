@@ -16,7 +16,7 @@ pub(crate) fn pool_spec(plan: &PoolPlan) -> PoolSpec {
             address: SocketAddr::new(endpoint.address, endpoint.port),
         })
         .collect();
-    PoolSpec { policy: policy(plan.policy), endpoints, timers: timers(&plan.probe) }
+    PoolSpec { policy: policy(plan.policy), endpoints, probed: plan.probed, timers: timers(&plan.probe) }
 }
 
 const fn policy(planned: PlannedPolicy) -> Policy {

@@ -10,6 +10,7 @@ static GOING: PoolPlan = PoolPlan {
     policy: Policy::Preferred,
     role: Role::NodeLocal,
     endpoints: Vec::new(),
+    probed: 0,
     probe: Probe {
         target: ProbeTarget::ApiServer,
         interval: Duration::ZERO,
