@@ -52,6 +52,9 @@ pub enum Input {
     Stalled,
     /// Another host answers for an address (ARP reply or neighbour advertisement).
     Conflict(Conflict),
+    /// A virtual router of the same group took over on this host: a Backup does so too. (What makes one of a group give up makes
+    /// all: the shell hands [`Fault::Group`] to the others.)
+    TakeOver,
     /// Stop for good: from Active after a hand-over. [`State::Initialize`] is its end, and [`Input::Released`] that of the
     /// addresses.
     Leave,
@@ -73,6 +76,8 @@ pub enum Fault {
     NotServing,
     /// Adverts cannot be sent.
     CannotSend,
+    /// Another virtual router of the same group has a fault.
+    Group,
     /// The kernel did not take an address, or did not answer in time. Found by the machine itself, over after a while.
     NotHeld,
     /// It cannot serve, and [`WhenAllBad::Release`](crate::WhenAllBad::Release) is configured. Found by the machine itself,
@@ -82,14 +87,23 @@ pub enum Fault {
 
 impl Fault {
     /// Every one.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::LinkDown,
         Self::NoSource,
         Self::NotServing,
         Self::CannotSend,
+        Self::Group,
         Self::NotHeld,
         Self::CannotServe,
     ];
+
+    /// Whether the machine finds it, and its end, by itself; as an input it is ignored.
+    pub const fn is_own_finding(self) -> bool {
+        match self {
+            Self::NotHeld | Self::CannotServe => true,
+            Self::LinkDown | Self::NoSource | Self::NotServing | Self::CannotSend | Self::Group => false,
+        }
+    }
 
     /// In status, metrics and log.
     pub const fn as_str(self) -> &'static str {
@@ -98,6 +112,7 @@ impl Fault {
             Self::NoSource => "no-source",
             Self::NotServing => "not-serving",
             Self::CannotSend => "cannot-send",
+            Self::Group => "group",
             Self::NotHeld => "not-held",
             Self::CannotServe => "cannot-serve",
         }
@@ -200,6 +215,8 @@ pub enum Reason {
     HolderCannotServe,
     /// The holder has less priority, and preemption is configured.
     Preempting,
+    /// Another virtual router of the same group took over.
+    Group,
     /// A router of higher priority is Active.
     HigherHeard,
     /// A router of the same priority and a higher address is Active.
@@ -235,6 +252,7 @@ impl Reason {
             Self::HolderLeft => "holder-left",
             Self::HolderCannotServe => "holder-cannot-serve",
             Self::Preempting => "preempting",
+            Self::Group => "group",
             Self::HigherHeard => "higher-heard",
             Self::EqualHeard => "equal-heard",
             Self::SuccessorHeard => "successor-heard",

@@ -262,6 +262,3 @@ pub(crate) enum AuthenticationFailure {
     /// Another password.
     Password,
 }
-
-#[cfg(test)]
-mod tests;

@@ -21,16 +21,17 @@
 use crate::config::{BAND, CAN_SERVE_MIN, Config, PEERS_MAX, Priority, Protocol, WhenAllBad};
 use crate::message::{Event, Fault, Input, Output, Reason, State, Tenure};
 use crate::receive::Advert;
-use crate::timers::{RETRY_AFTER, replaced_after};
+use crate::timers::replaced_after;
 use adverts::Adverts;
 use announcements::Announcements;
-use bowline_sansio::{Instant, Machine, Outbox, TimerKey, TimerTable};
+use bowline_sansio::{Instant, Machine, Outbox, TimerTable};
 use conflicts::Conflicts;
 use core::net::IpAddr;
 use core::time::Duration;
 use faults::Faults;
 use holder::{Holder, Standing};
 use neighbours::Neighbours;
+use timer::{TIMERS, Timer};
 
 mod active;
 mod adverts;
@@ -40,8 +41,11 @@ mod conflicts;
 mod faults;
 mod holder;
 mod neighbours;
+mod status;
+mod timer;
 
 pub use adverts::adverts;
+pub use status::{Heard, Status};
 
 /// The priority of a router that cannot serve, where priorities have no bands: any other goes before it.
 pub const LAST_RESORT: u8 = 1;
@@ -51,51 +55,6 @@ const NO_LONGER_OWNER: u8 = Priority::OWNER.get() - 1;
 
 /// One input leads to at most a round of adverts, a round of farewells and a few outputs more.
 const OUTBOX_MAX: usize = 2 * PEERS_MAX + 32;
-
-/// What a virtual router waits for.
-#[derive(Clone, Copy, Debug)]
-enum Timer {
-    /// Backup: Active_Down_Timer.
-    ActiveDown,
-    /// Backup: the holder has not been able to serve for long enough.
-    TakeOver,
-    /// Active: Adver_Timer.
-    Advert,
-    /// Active: the next announcement.
-    Announce,
-    /// Active: the kernel has had its time for the addresses.
-    Acquire,
-    /// Active: a lost address may be put back again.
-    PutBack,
-    /// Active: the addresses are offered again.
-    Offer,
-    /// HandingOver: no successor in time.
-    HandOver,
-    /// Fault: the addresses may be tried again.
-    Retry,
-}
-
-const TIMERS: usize = Timer::ALL.len();
-
-impl Timer {
-    const ALL: [Self; 9] = [
-        Self::ActiveDown,
-        Self::TakeOver,
-        Self::Advert,
-        Self::Announce,
-        Self::Acquire,
-        Self::PutBack,
-        Self::Offer,
-        Self::HandOver,
-        Self::Retry,
-    ];
-}
-
-impl TimerKey for Timer {
-    fn index(self) -> usize {
-        self as usize
-    }
-}
 
 /// What the kernel was last told about the addresses.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -120,42 +79,6 @@ enum HandOver {
     Leaving,
     /// It cannot serve.
     CannotServe,
-}
-
-/// What is seen of a virtual router from outside.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Status {
-    /// Where it stands.
-    pub state: State,
-    /// Why.
-    pub reason: Reason,
-    /// Since when.
-    pub since: Instant,
-    /// Who has the addresses as far as this router knows: its own source address while it is Active.
-    pub holder: Option<IpAddr>,
-    /// The Active router heard last, also when it is silent by now.
-    pub heard: Option<Heard>,
-    /// What it advertises, or would.
-    pub priority: u8,
-    /// What it was told last.
-    pub can_serve: bool,
-    /// The gravest fault that stands.
-    pub fault: Option<Fault>,
-    /// Whether the kernel has said that it has all the addresses.
-    pub held: bool,
-    /// The present tenure, or the last one.
-    pub tenure: Option<Tenure>,
-}
-
-/// An Active router as it was heard last.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Heard {
-    /// Where its adverts come from.
-    pub source: IpAddr,
-    /// What they say.
-    pub priority: u8,
-    /// When the last one came.
-    pub at: Instant,
 }
 
 /// One virtual router on one node.
@@ -240,27 +163,6 @@ impl VirtualRouter {
         &self.config
     }
 
-    /// What is seen from outside.
-    pub fn status(&self) -> Status {
-        let holder = match self.state {
-            State::Active | State::HandingOver => Some(self.config.settings().source),
-            State::Backup | State::Fault => self.holder.map(|holder| holder.source),
-            State::Initialize => None,
-        };
-        Status {
-            state: self.state,
-            reason: self.reason,
-            since: self.since,
-            holder,
-            heard: self.heard,
-            priority: self.adverts.priority(),
-            can_serve: self.can_serve,
-            fault: self.faults.first(),
-            held: self.holding == Holding::Held,
-            tenure: self.tenure,
-        }
-    }
-
     fn dispatch(&mut self, input: Input, now: Instant) {
         use State::{Active, Backup, Fault as Faulty, HandingOver, Initialize};
         match (self.state, input) {
@@ -277,6 +179,10 @@ impl VirtualRouter {
                 self.set_can_serve(can, now);
             }
 
+            (
+                Initialize | Backup | Active | HandingOver | Faulty,
+                Input::Fault(fault) | Input::Recovered(fault),
+            ) if fault.is_own_finding() => {}
             (Initialize, Input::Fault(fault)) => self.faults.insert(fault),
             (Backup | Active | HandingOver | Faulty, Input::Fault(fault)) => self.fault(fault, now),
             (Initialize, Input::Recovered(fault)) => self.faults.remove(fault),
@@ -298,6 +204,9 @@ impl VirtualRouter {
             (Initialize | Backup | Active | HandingOver | Faulty, Input::Conflict(conflict)) => {
                 self.conflict(conflict, now);
             }
+
+            (Backup, Input::TakeOver) => self.take_over(Reason::Group, now),
+            (Initialize | Active | HandingOver | Faulty, Input::TakeOver) => {}
 
             (Initialize, Input::Leave) => {}
             // Section 6.4.2: a Backup that is shut down says nothing.
@@ -360,56 +269,6 @@ impl VirtualRouter {
                 self.settle_active(from != to || reconfigured, now);
             }
             (State::HandingOver, true | false) => self.settle_handing_over(now),
-        }
-    }
-
-    fn fault(&mut self, fault: Fault, now: Instant) {
-        self.faults.insert(fault);
-        let reason = Reason::Fault(fault);
-        match self.state {
-            State::Initialize | State::Fault => {}
-            State::Backup => self.transition(State::Fault, reason, now),
-            State::Active => {
-                // Section 6.4.3 has it at a shutdown: priority 0 on the way out, so that nobody waits for silence.
-                self.send_farewell();
-                self.release(reason);
-                self.transition(State::Fault, reason, now);
-            }
-            State::HandingOver => self.end_hand_over(reason, now),
-        }
-        // In Fault already, or one of the same again.
-        self.plan_retry(now);
-    }
-
-    /// What the kernel refused it may take later; nobody else says when.
-    fn plan_retry(&mut self, now: Instant) {
-        let planned = self.timers.deadline(Timer::Retry).is_some();
-        if self.state == State::Fault && self.faults.contains(Fault::NotHeld) && !planned {
-            self.timers.arm(Timer::Retry, now + RETRY_AFTER);
-        }
-    }
-
-    fn recover(&mut self, fault: Fault, reason: Reason, now: Instant) {
-        self.faults.remove(fault);
-        if fault == Fault::NotHeld {
-            self.timers.cancel(Timer::Retry);
-        }
-        if self.faults.is_empty() {
-            self.enter(reason, now);
-        }
-    }
-
-    fn heard_in_fault(&mut self, advert: &Advert, now: Instant) {
-        if advert.priority == 0 {
-            self.forget_holder(advert.source);
-        } else {
-            self.note_holder(advert, now);
-        }
-    }
-
-    fn timeout_in_fault(&mut self, now: Instant) {
-        if self.timers.take_due(Timer::Retry, now) {
-            self.recover(Fault::NotHeld, Reason::Recovered, now);
         }
     }
 

@@ -34,7 +34,7 @@ impl Announcements {
     /// When the schedule has the next one, later than `now`.
     pub(super) fn next(&self, now: Instant) -> Instant {
         let early = AT.iter().map(|&at| self.began + Duration::from_millis(at)).find(|&at| at > now);
-        early.unwrap_or_else(|| now + EVERY)
+        early.map_or(now + EVERY, |early| early.max(self.soonest()))
     }
 
     /// When one out of schedule may be sent.

@@ -171,3 +171,4 @@ mod basics;
 mod faults;
 mod hand_over;
 mod peers;
+mod table;

@@ -18,5 +18,6 @@ fn one_out_of_turn_waits_for_the_gap_and_skips_none_of_the_others() {
     let mut announcements = Announcements::begin(Instant::ORIGIN);
     announcements.sent(Instant::from_millis(1_990));
     assert_eq!(announcements.soonest(), Instant::from_millis(2_040));
-    assert_eq!(announcements.next(Instant::from_millis(1_990)), Instant::from_millis(2_000));
+    assert_eq!(announcements.next(Instant::from_millis(1_900)), Instant::from_millis(2_040));
+    assert_eq!(announcements.next(Instant::from_millis(2_040)), Instant::from_millis(5_000));
 }

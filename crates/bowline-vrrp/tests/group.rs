@@ -1,0 +1,132 @@
+//! Rung 3 of several routers: what a group does whatever happened to it. The faults first, then peace, and then one router
+//! holds the addresses, the right one, and nothing moves any more.
+
+use bowline_vrrp::*;
+use proptest::prelude::*;
+use std::time::Duration;
+use world::{Group, STABILITY, World};
+
+mod world;
+
+#[derive(Clone, Debug)]
+enum Op {
+    Crash(usize, bool),
+    Start(usize),
+    Leave(usize),
+    Rejoin(usize),
+    CanServe(usize, bool),
+    Fault(usize, bool),
+    Cut(usize, usize, bool),
+    Pause(usize, u64),
+    Run(u64),
+}
+
+fn ops(size: usize) -> impl Strategy<Value = Vec<Op>> {
+    let op = prop_oneof![
+        1 => (0..size, any::<bool>()).prop_map(|(node, guarded)| Op::Crash(node, guarded)),
+        2 => (0..size).prop_map(Op::Start),
+        1 => (0..size).prop_map(Op::Leave),
+        2 => (0..size).prop_map(Op::Rejoin),
+        2 => (0..size, any::<bool>()).prop_map(|(node, can)| Op::CanServe(node, can)),
+        1 => (0..size, any::<bool>()).prop_map(|(node, faulty)| Op::Fault(node, faulty)),
+        2 => (0..size, 0..size, any::<bool>()).prop_map(|(from, to, cut)| Op::Cut(from, to, cut)),
+        1 => (0..size, 0u64..3_000).prop_map(|(node, millis)| Op::Pause(node, millis)),
+        6 => (0u64..3_000).prop_map(Op::Run),
+    ];
+    prop::collection::vec(op, 0..40)
+}
+
+fn groups() -> impl Strategy<Value = Group> {
+    let when = prop_oneof![3 => Just(WhenAllBad::Keep), 1 => Just(WhenAllBad::Release)];
+    let interval = prop_oneof![4 => Just(10u16), 1 => Just(1), 1 => Just(3), 1 => Just(100)];
+    (1usize..=4, interval, any::<bool>(), when, any::<bool>(), any::<bool>()).prop_map(
+        |(size, interval, bands, when_all_bad, equal, preempt)| Group {
+            size,
+            interval,
+            bands,
+            when_all_bad,
+            equal,
+            preempt,
+        },
+    )
+}
+
+fn apply(world: &mut World, op: &Op) {
+    match *op {
+        Op::Crash(node, guarded) => world.crash(node, guarded),
+        Op::Start(node) => world.start(node),
+        Op::Leave(node) => world.leave(node),
+        Op::Rejoin(node) => world.rejoin(node),
+        Op::CanServe(node, can_serve) => world.set_can_serve(node, can_serve),
+        Op::Fault(node, faulty) => world.set_fault(node, faulty),
+        Op::Cut(from, to, cut) => world.cut(from, to, cut),
+        Op::Pause(node, millis) => world.pause(node, Duration::from_millis(millis)),
+        Op::Run(millis) => world.run(Duration::from_millis(millis)),
+    }
+}
+
+/// Everybody is back, and hears everybody.
+fn heal(world: &mut World) {
+    for node in 0..world.group.size {
+        world.pause(node, Duration::ZERO);
+        world.start(node);
+        world.set_fault(node, false);
+        for other in 0..world.group.size {
+            world.cut(node, other, false);
+        }
+    }
+}
+
+/// All pauses, hand-overs, retries and waits are over by then.
+fn settling_time(group: &Group) -> Duration {
+    let wait = group.interval() * 4 + Duration::from_millis(20) * 4;
+    Duration::from_secs(3) + STABILITY + timers::HAND_OVER_MAX + timers::RETRY_AFTER + wait * 4
+}
+
+fn check_peace(world: &mut World) -> Result<(), TestCaseError> {
+    world.run(settling_time(&world.group.clone()));
+    for node in 0..world.group.size {
+        // Whoever was still leaving.
+        world.rejoin(node);
+    }
+    // An offer of one that cannot serve is answered within its period.
+    world.run(settling_time(&world.group.clone()) + timers::OFFER_EVERY);
+    let able: Vec<usize> = (0..world.group.size).filter(|&node| world.can_serve(node)).collect();
+    let holders = world.holders();
+    let trace = &world.transitions;
+    if able.is_empty() && world.group.when_all_bad == WhenAllBad::Release {
+        prop_assert!(holders.is_empty(), "{holders:?} hold, and none can serve: {trace:#?}");
+        return Ok(());
+    }
+    prop_assert_eq!(holders.len(), 1, "{:?} hold: {:#?}", holders, trace);
+    prop_assert_eq!(&world.who_holds(), &holders, "{:#?}", trace);
+    prop_assert!(
+        able.is_empty() || able.contains(&holders[0]),
+        "{holders:?} holds, {able:?} can serve: {trace:#?}"
+    );
+    let (before, both) = (world.transitions.len(), world.both);
+    world.run(Duration::from_secs(30));
+    prop_assert_eq!(world.holders(), holders, "something moved: {:#?}", &world.transitions[before..]);
+    prop_assert_eq!(world.both, both);
+    if !able.is_empty() {
+        prop_assert_eq!(world.transitions.len(), before, "{:#?}", &world.transitions[before..]);
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_happened_one_holds_and_nothing_moves(
+        (group, ops) in groups().prop_flat_map(|group| (Just(group), ops(group.size))),
+        seed in any::<u64>(),
+    ) {
+        let mut world = World::new(group, seed);
+        for op in &ops {
+            apply(&mut world, op);
+        }
+        heal(&mut world);
+        check_peace(&mut world)?;
+    }
+}
