@@ -4,7 +4,11 @@
 #![forbid(unsafe_code)]
 
 pub mod certs;
+pub mod conformance;
 pub mod fleet;
+pub mod lan;
 pub mod load;
 pub mod outage;
+pub mod peer;
 pub mod standin;
+pub mod wire;

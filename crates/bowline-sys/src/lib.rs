@@ -16,6 +16,7 @@ pub mod mac;
 mod netlink;
 pub mod netns;
 pub mod owner;
+pub mod packet;
 pub mod pipe;
 pub mod rtnetlink;
 pub mod sched;

@@ -1,0 +1,194 @@
+//! A program with process, mount and network namespaces of its own: what it leaves behind is gone with it, and two of a kind do not
+//! meet in `/run` or `/tmp`.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use bowline_sys::netns::Namespace;
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::fleet::Scratch;
+
+/// What anything that works needs to start or to end, on a busy machine.
+const LIMIT: Duration = Duration::from_secs(20);
+const POLL: Duration = Duration::from_millis(2);
+/// The first process: makes the folders private, starts the programs, and ends when the last one it was told to wait for has.
+/// A program's own end is told apart from the jail's by this process living on.
+const INIT: &str =
+    "mount --bind \"$1/run\" /run && mount --bind \"$1/tmp\" /tmp && cd / || exit 1; shift; \"$@\" & wait $!";
+
+/// A program with its arguments.
+#[derive(Debug, Clone)]
+pub struct Program {
+    pub path: PathBuf,
+    pub arguments: Vec<String>,
+}
+
+impl Program {
+    pub fn new(path: impl Into<PathBuf>, arguments: &[&str]) -> Self {
+        Self { path: path.into(), arguments: arguments.iter().map(|one| (*one).to_owned()).collect() }
+    }
+}
+
+/// A program in its jail; all processes in it are killed when dropped.
+#[derive(Debug)]
+pub struct Jail {
+    child: Child,
+    main: Pid,
+    folder: Scratch,
+}
+
+impl Jail {
+    /// Makes the folder whose `tmp` and `run` the program will see as `/tmp` and `/run`.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn folder(purpose: &str) -> anyhow::Result<Scratch> {
+        let folder = Scratch::new(purpose)?;
+        for name in ["tmp", "run"] {
+            std::fs::create_dir(folder.path().join(name)).with_context(|| format!("making {name}"))?;
+        }
+        Ok(folder)
+    }
+
+    /// Starts the program in a namespace. Call it from a thread that lives as long as the program shall.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn start(folder: Scratch, namespace: &Namespace, program: &Program) -> anyhow::Result<Self> {
+        let name = program.path.display();
+        let log = File::create(folder.path().join("log")).context("making a log")?;
+        let mut command = Command::new("unshare");
+        command
+            .args(["--mount", "--pid", "--fork", "--kill-child", "--", "sh", "-c", INIT, "init"])
+            .arg(folder.path())
+            .arg(&program.path)
+            .args(&program.arguments)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().context("sharing a log")?)
+            .stderr(log);
+        bowline_sys::child::end_with_parent(&mut command);
+        let spawned = namespace.inside(|| command.spawn()).context("entering a namespace")?;
+        let child = spawned.context("starting unshare")?;
+        // `unshare`, its child the shell, the shell's child.
+        let mut jail = Self { main: Pid::from_child(&child), child, folder };
+        let started = until(|| {
+            let init = children(jail.child.id()).into_iter().next()?;
+            children(init).into_iter().find(|pid| runs(*pid, &program.path))
+        });
+        let Some(main) = started.and_then(|pid| Pid::from_raw(pid.cast_signed())) else {
+            bail!("{name} did not start: {}", jail.log());
+        };
+        jail.main = main;
+        Ok(jail)
+    }
+
+    /// The folder with `tmp` and `run`, as seen from outside.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The program's process.
+    pub fn main(&self) -> Pid {
+        self.main
+    }
+
+    /// Whether the program's process is there.
+    pub fn alive(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None)) && !is_gone(self.main)
+    }
+
+    /// Everything that was printed.
+    pub fn log(&self) -> String {
+        let bytes = std::fs::read(self.folder.path().join("log")).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// Sends a signal to the program's process.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        kill_process(self.main, signal).with_context(|| format!("sending {signal:?}"))
+    }
+
+    /// Sends a signal to the program's process and all its descendants, children first when it kills: nobody sees another die.
+    ///
+    /// # Errors
+    /// When the program has ended.
+    pub fn signal_all(&self, signal: Signal) -> anyhow::Result<()> {
+        let mut family = vec![self.main.as_raw_nonzero().get().cast_unsigned()];
+        let mut next = 0;
+        while let Some(pid) = family.get(next).copied() {
+            family.extend(children(pid));
+            next += 1;
+        }
+        // Whoever is stopped cannot react to what happens to the others.
+        let rounds = if signal == Signal::KILL { vec![Signal::STOP, Signal::KILL] } else { vec![signal] };
+        for signal in rounds {
+            for pid in family.iter().filter_map(|pid| Pid::from_raw(pid.cast_signed())) {
+                if let Err(error) = kill_process(pid, signal)
+                    && pid == self.main
+                {
+                    return Err(error).with_context(|| format!("sending {signal:?}"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until the program's process has ended.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub fn wait_end(&mut self) -> anyhow::Result<()> {
+        match until(|| is_gone(self.main).then_some(())) {
+            Some(()) => Ok(()),
+            None => bail!("it did not end: {}", self.log()),
+        }
+    }
+}
+
+impl Drop for Jail {
+    fn drop(&mut self) {
+        // `--kill-child`: the first process of the namespace dies with `unshare`, and everything in the namespace with it.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// Asks until there is an answer, or patience ends.
+pub(super) fn until<T>(mut ask: impl FnMut() -> Option<T>) -> Option<T> {
+    let deadline = Instant::now() + LIMIT;
+    loop {
+        if let Some(answer) = ask() {
+            return Some(answer);
+        }
+        if Instant::now() > deadline {
+            return None;
+        }
+        std::thread::sleep(POLL);
+    }
+}
+
+fn children(pid: u32) -> Vec<u32> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    text.split_whitespace().filter_map(|word| word.parse().ok()).collect()
+}
+
+/// Whether the process has become `program`: between fork and exec it is still a shell.
+fn runs(pid: u32, program: &Path) -> bool {
+    let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let first = line.split(|byte| *byte == 0).next().unwrap_or_default();
+    first == program.as_os_str().as_encoded_bytes()
+}
+
+/// Whether it has ended; one that nobody has waited for yet has.
+fn is_gone(pid: Pid) -> bool {
+    let text = std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap_or_default();
+    // The state follows the name, which stands in brackets and may hold anything.
+    text.rsplit_once(')').is_none_or(|(_, rest)| rest.trim_start().starts_with(['Z', 'X']))
+}
