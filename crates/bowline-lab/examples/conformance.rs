@@ -29,7 +29,7 @@ fn main() -> anyhow::Result<()> {
         if wanted.as_ref().is_some_and(|wanted| *wanted != variant.to_string()) {
             continue;
         }
-        for outcome in conformance::run(subject, variant, &checks, AT_ONCE) {
+        for outcome in conformance::run(subject, variant, &checks, AT_ONCE)? {
             unexpected += usize::from(!outcome.is_expected());
             println!("{outcome}");
         }

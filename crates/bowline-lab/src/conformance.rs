@@ -1,7 +1,7 @@
 //! What a virtual router must do, checked from outside by hand-made packets: the checks know no implementation.
 //!
 //! Each check has a segment, a fresh subject and two hosts to send from of its own, so that many run side by side. A check that fails
-//! while the machine stalled is repeated: it measured the machine.
+//! is repeated: it may have measured the machine.
 
 mod active;
 mod backup;
@@ -17,7 +17,10 @@ use std::time::{Duration, Instant};
 
 use crate::peer::{Setup, Subject};
 
-pub use stand::{Gauge, Stand};
+use stand::Lacks;
+pub use stand::Stand;
+
+use crate::gauge::Gauge;
 
 /// The subject's priority: both others are on the same side of 128, where they mean the same to a router that tells who can serve.
 pub const PRIORITY: u8 = 150;
@@ -27,10 +30,13 @@ pub const HIGHER: u8 = 200;
 pub const LOWER: u8 = 140;
 /// The subject's virtual router.
 pub const VRID: u8 = 51;
-/// A check counts as failed only while the machine was never later than this; it is half of what takeovers may be late.
-const STALL_MAX: Duration = Duration::from_millis(40);
-/// Repetitions of a check until one was undisturbed.
-const ATTEMPTS: usize = 6;
+/// A check counts as failed only while the machine was never later than this. Taking over needs a program several turns of the
+/// processor, and all of them together may take 100 ms.
+const STALL_MAX: Duration = Duration::from_millis(15);
+/// Repetitions of a check until enough were undisturbed.
+const ATTEMPTS: usize = 8;
+/// A check fails with this many undisturbed failures in a row: a stall of the subject's process alone cannot be seen from outside.
+const UNDISTURBED: usize = 3;
 
 /// A version and family to check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,6 +98,8 @@ pub enum Verdict {
     Reported(String),
     /// It cannot be checked here; why.
     Skipped(String),
+    /// The check itself came to nothing: never as expected.
+    Broken(String),
 }
 
 impl Verdict {
@@ -119,6 +127,8 @@ pub struct Outcome {
     pub verdict: Verdict,
     /// Why the subject is known to fail it, where it is.
     pub deviation: Option<&'static str>,
+    /// Until it was as expected, or was believed not to be.
+    pub attempts: usize,
     pub took: Duration,
 }
 
@@ -129,6 +139,7 @@ impl Outcome {
             Verdict::Passed(_) => self.deviation.is_none(),
             Verdict::Failed(_) => self.deviation.is_some(),
             Verdict::Reported(_) | Verdict::Skipped(_) => true,
+            Verdict::Broken(_) => false,
         }
     }
 }
@@ -140,9 +151,13 @@ impl fmt::Display for Outcome {
             Verdict::Failed(text) => ("FAILED", text),
             Verdict::Reported(text) => ("report", text),
             Verdict::Skipped(text) => ("skipped", text),
+            Verdict::Broken(text) => ("BROKEN", text),
         };
         let Self { number, variant, check, .. } = self;
         write!(f, "{number:>2} {variant:<8} {check:<44} {word:<8} {text}")?;
+        if self.attempts > 1 {
+            write!(f, " (attempt {})", self.attempts)?;
+        }
         match self.deviation {
             Some(reason) => write!(f, " (known: {reason})"),
             None => Ok(()),
@@ -163,7 +178,16 @@ pub fn checks() -> Vec<Check> {
 }
 
 /// Runs `checks` of `variant` against the subject, `at_once` at a time, in the order of their numbers.
-pub fn run(subject: &dyn Subject, variant: Variant, checks: &[Check], at_once: usize) -> Vec<Outcome> {
+///
+/// # Errors
+/// Without the privilege to make a namespace.
+pub fn run(
+    subject: &dyn Subject,
+    variant: Variant,
+    checks: &[Check],
+    at_once: usize,
+) -> anyhow::Result<Vec<Outcome>> {
+    let gauge = Gauge::start()?;
     let queue: Mutex<VecDeque<Check>> =
         Mutex::new(checks.iter().copied().filter(|check| (check.applies)(variant)).collect());
     let outcomes = Mutex::new(Vec::new());
@@ -172,7 +196,7 @@ pub fn run(subject: &dyn Subject, variant: Variant, checks: &[Check], at_once: u
         for _ in 0..at_once {
             scope.spawn(|| {
                 while let Some(check) = next() {
-                    let outcome = attempt(subject, variant, check);
+                    let outcome = attempt(subject, variant, check, &gauge);
                     outcomes.lock().unwrap_or_else(PoisonError::into_inner).push(outcome);
                 }
             });
@@ -180,28 +204,32 @@ pub fn run(subject: &dyn Subject, variant: Variant, checks: &[Check], at_once: u
     });
     let mut outcomes = outcomes.into_inner().unwrap_or_else(PoisonError::into_inner);
     outcomes.sort_by_key(|outcome| outcome.number);
-    outcomes
+    Ok(outcomes)
 }
 
-/// Repeats the check until it is as expected, or undisturbed.
-fn attempt(subject: &dyn Subject, variant: Variant, check: Check) -> Outcome {
+/// Repeats the check until it is as expected, or was undisturbed often enough.
+fn attempt(subject: &dyn Subject, variant: Variant, check: Check, gauge: &Gauge) -> Outcome {
     let began = Instant::now();
     let known = subject.deviations().iter().find(|(name, _)| *name == check.name);
     let deviation = known.map(|(_, reason)| *reason);
-    let mut stall = Duration::ZERO;
-    for _ in 0..ATTEMPTS {
-        let gauge = Gauge::start();
+    let (mut stall, mut undisturbed) = (Duration::ZERO, 0);
+    for attempts in 1..=ATTEMPTS {
+        let start = Instant::now();
         let mut stand = Stand::new(subject, variant.setup());
-        let verdict = (check.run)(&mut stand).unwrap_or_else(|error| {
-            Verdict::Failed(format!("{error:#}; the subject printed:\n{}", stand.log()))
+        let verdict = (check.run)(&mut stand).unwrap_or_else(|error| match error.downcast::<Lacks>() {
+            Ok(Lacks(what)) => Verdict::Skipped(what),
+            Err(error) => Verdict::Broken(format!("{error:#}; the subject printed:\n{}", stand.log())),
         });
-        stall = gauge.worst();
+        stall = gauge.worst_since(start);
         let took = began.elapsed();
-        let outcome = Outcome { check: check.name, number: check.number, variant, verdict, deviation, took };
-        if outcome.is_expected() || stall < STALL_MAX {
+        let outcome =
+            Outcome { check: check.name, number: check.number, variant, verdict, deviation, attempts, took };
+        undisturbed += usize::from(stall < STALL_MAX);
+        if outcome.is_expected() || undisturbed >= UNDISTURBED {
             return outcome;
         }
     }
     let verdict = Verdict::Skipped(format!("the machine stalls, at last for {stall:?}"));
-    Outcome { check: check.name, number: check.number, variant, verdict, deviation, took: began.elapsed() }
+    let (took, attempts) = (began.elapsed(), ATTEMPTS);
+    Outcome { check: check.name, number: check.number, variant, verdict, deviation, attempts, took }
 }

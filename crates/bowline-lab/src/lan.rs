@@ -75,7 +75,10 @@ impl Lan {
     pub fn new(names: &[&str]) -> anyhow::Result<Self> {
         ensure!((1..=HOSTS_MAX).contains(&names.len()), "a segment has 1 to {HOSTS_MAX} hosts");
         let hub = Namespace::create().context("making a network namespace")?;
-        batch(&hub, &format!("link add {BRIDGE} type bridge stp_state 0 mcast_snooping 0\nlink set {BRIDGE} up\n"))?;
+        batch(
+            &hub,
+            &format!("link add {BRIDGE} type bridge stp_state 0 mcast_snooping 0\nlink set {BRIDGE} up\n"),
+        )?;
         let mut hosts = Vec::new();
         for (name, number) in names.iter().zip(FIRST_HOST..) {
             let host = Host::new(&hub, name, number).with_context(|| format!("making host {name}"))?;
@@ -256,7 +259,9 @@ impl Host {
                 let leaf = format!("|-- {address}");
                 let mut lines = table.lines();
                 while let Some(line) = lines.next() {
-                    if line.trim_start() == leaf && lines.next().is_some_and(|next| next.contains("host LOCAL")) {
+                    if line.trim_start() == leaf
+                        && lines.next().is_some_and(|next| next.contains("host LOCAL"))
+                    {
                         return Ok(true);
                     }
                 }

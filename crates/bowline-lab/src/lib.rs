@@ -6,6 +6,7 @@
 pub mod certs;
 pub mod conformance;
 pub mod fleet;
+pub mod gauge;
 pub mod lan;
 pub mod load;
 pub mod outage;

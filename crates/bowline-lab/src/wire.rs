@@ -179,9 +179,7 @@ impl Frame {
         self.claims(address).is_some()
             && match &self.content {
                 Content::Arp(arp) => arp.sender == arp.target && self.destination == Mac::BROADCAST,
-                Content::Neighbour(neighbour) => {
-                    !neighbour.solicited && neighbour.destination.is_multicast()
-                }
+                Content::Neighbour(neighbour) => !neighbour.solicited && neighbour.destination.is_multicast(),
                 Content::Vrrp(_) | Content::Ip(_) | Content::Other(_) => false,
             }
     }
@@ -268,11 +266,13 @@ fn arp(bytes: &[u8]) -> Option<Arp> {
 }
 
 fn neighbour(packet: &Packet) -> Option<Neighbour> {
-    let (IpAddr::V6(source), IpAddr::V6(destination)) = (packet.source, packet.destination) else { return None };
+    let (IpAddr::V6(source), IpAddr::V6(destination)) = (packet.source, packet.destination) else {
+        return None;
+    };
     let body = &packet.body;
-    let is_advertisement = match body.first()? {
-        &NEIGHBOUR_SOLICITATION => false,
-        &NEIGHBOUR_ADVERTISEMENT => true,
+    let is_advertisement = match *body.first()? {
+        NEIGHBOUR_SOLICITATION => false,
+        NEIGHBOUR_ADVERTISEMENT => true,
         _ => return None,
     };
     let flags = body.get(4)?;

@@ -212,7 +212,9 @@ mod tests {
         let deadline = Instant::now() + LIMIT;
         loop {
             let before = Instant::now();
-            sender.send(&[&[0xff; 6][..], &[2, 0, 0, 0, 0, 1], &EXPERIMENT, &[0; 46]].concat()).expect("send");
+            sender
+                .send(&[&[0xff; 6][..], &[2, 0, 0, 0, 0, 1], &EXPERIMENT, &[0; 46]].concat())
+                .expect("send");
             while before.elapsed() < WAITED {
                 std::thread::yield_now();
             }

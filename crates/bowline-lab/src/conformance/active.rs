@@ -72,7 +72,10 @@ fn yields_to(stand: &mut Stand<'_>, side: Side, priority: u8) -> anyhow::Result<
         return Ok(Verdict::Failed(format!("{sent} adverts under the rival")));
     }
     if stand.has_any() {
-        return Ok(Verdict::Failed(format!("it has the address {:?} after the rival's advert", first.elapsed())));
+        return Ok(Verdict::Failed(format!(
+            "it has the address {:?} after the rival's advert",
+            first.elapsed()
+        )));
     }
     for address in stand.setup.addresses.clone() {
         let answers = stand.answers(address)?;
@@ -94,7 +97,9 @@ fn yields_to_equal_higher_address(stand: &mut Stand<'_>) -> anyhow::Result<Verdi
 /// Sends a rival's advert in the middle of a period: how long until the subject's next advert.
 fn provoke(stand: &Stand<'_>, rival: &Forge) -> anyhow::Result<(Mark, Duration)> {
     let mark = stand.tap().mark();
-    stand.advert_until(mark, Instant::now() + stand.setup.interval + GRACE).context("it does not advertise")?;
+    stand
+        .advert_until(mark, Instant::now() + stand.setup.interval + GRACE)
+        .context("it does not advertise")?;
     std::thread::sleep(stand.setup.interval / 4);
     let mark = stand.tap().mark();
     let provoked = stand.send(rival)?;
@@ -120,9 +125,9 @@ fn keeps_against_lower_and_asserts(stand: &mut Stand<'_>) -> anyhow::Result<Verd
     let (mark, after) = provoke(stand, &rival)?;
     let (at_once, address) = (after < stand.setup.interval / 2, stand.setup.addresses[0]);
     let deadline = Instant::now() + stand.setup.interval;
-    let announced = stand.tap().wait_until(mark, deadline, |captured| {
-        stand.is_own(captured) && captured.frame.announces(address)
-    });
+    let announced = stand
+        .tap()
+        .wait_until(mark, deadline, |captured| stand.is_own(captured) && captured.frame.announces(address));
     let text = format!("next advert after {after:?}, announced again: {}", announced.is_some());
     Ok(Verdict::of(at_once && announced.is_some() && stand.has_all(), text))
 }
@@ -138,7 +143,9 @@ fn shutdown_sends_priority0(stand: &mut Stand<'_>) -> anyhow::Result<Verdict> {
     let mark = stand.tap().mark();
     let asked = Instant::now();
     stand.running().stop()?;
-    stand.eventually("the end of its addresses", || !stand.has_any())?;
+    if let Err(error) = stand.eventually("the end of its addresses", || !stand.has_any()) {
+        return Ok(Verdict::Failed(error.to_string()));
+    }
     let adverts = stand.adverts(mark);
     let zeros: Vec<_> = adverts.iter().filter(|(_, advert)| advert.priority == 0).collect();
     let Some((at, _)) = zeros.first() else {

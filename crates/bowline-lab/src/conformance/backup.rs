@@ -41,7 +41,10 @@ fn stays_quiet(stand: &mut Stand<'_>) -> anyhow::Result<Verdict> {
     stand.lead(&stand.better(), stand.setup.interval, adverts)?;
     let sent = stand.adverts(mark).len();
     let held = stand.has_any();
-    Ok(Verdict::of(sent == 0 && !held, format!("{sent} adverts in {adverts} intervals, address held: {held}")))
+    Ok(Verdict::of(
+        sent == 0 && !held,
+        format!("{sent} adverts in {adverts} intervals, address held: {held}"),
+    ))
 }
 
 fn answers_no_arp(stand: &mut Stand<'_>) -> anyhow::Result<Verdict> {

@@ -60,7 +60,11 @@ fn advert_format(stand: &mut Stand<'_>) -> anyhow::Result<Verdict> {
         ("TTL", packet.hop_limit == 255, packet.hop_limit.to_string()),
         ("TOS", packet.traffic_class == 0xc0, packet.traffic_class.to_string()),
         ("IP header checksum", packet.header_sound, String::new()),
-        ("target MAC", Some(captured.frame.destination) == Mac::of_group(group), captured.frame.destination.to_string()),
+        (
+            "target MAC",
+            Some(captured.frame.destination) == Mac::of_group(group),
+            captured.frame.destination.to_string(),
+        ),
         ("source MAC", macs.contains(&captured.frame.source), captured.frame.source.to_string()),
         ("version", advert.version == setup.version, advert.version.to_string()),
         ("type", advert.kind == 1, advert.kind.to_string()),
@@ -72,7 +76,11 @@ fn advert_format(stand: &mut Stand<'_>) -> anyhow::Result<Verdict> {
         ("checksum", advert.checksum == sum, format!("{:?}", advert.checksum)),
         ("addresses", advert.addresses == setup.addresses, format!("{:?}", advert.addresses)),
         ("length", advert.length == length && advert.trailing == 0, advert.length.to_string()),
-        ("authentication", advert.authentication.iter().all(|byte| *byte == 0), format!("{:?}", advert.authentication)),
+        (
+            "authentication",
+            advert.authentication.iter().all(|byte| *byte == 0),
+            format!("{:?}", advert.authentication),
+        ),
     ]
     .into_iter()
     .filter(|(_, right, _)| !right)

@@ -14,7 +14,8 @@ macro_rules! ignores {
 pub(super) const CHECKS: &[Check] = &[
     ignores!(24, "ignores_ttl_254", always, |forge| forge.hop_limit = 254),
     ignores!(25, "ignores_ttl_1", always, |forge| forge.hop_limit = 1),
-    ignores!(26, "ignores_wrong_version", always, |forge| forge.version = if forge.version == 2 { 3 } else { 2 }),
+    ignores!(26, "ignores_wrong_version", always, |forge| forge.version =
+        if forge.version == 2 { 3 } else { 2 }),
     ignores!(27, "ignores_version_0", always, |forge| forge.version = 0),
     ignores!(28, "ignores_unknown_type", always, |forge| forge.kind = 2),
     ignores!(29, "ignores_bad_checksum", always, |forge| forge.sum = Some(Sum::Flipped(0x0101))),
@@ -24,6 +25,7 @@ pub(super) const CHECKS: &[Check] = &[
     ignores!(33, "ignores_count_larger_than_body", always, |forge| forge.count = Some(200)),
     ignores!(34, "ignores_header_only_8_bytes", always, |forge| forge.keep = Some(8)),
     ignores!(38, "ignores_v2_interval_mismatch", Variant::is_v2, |forge| forge.interval = 3),
+    ignores!(38, "ignores_v2_interval_0", Variant::is_v2, |forge| forge.interval = 0),
     ignores!(39, "ignores_v2_auth_type_unknown", Variant::is_v2, |forge| forge.fifth_byte = 7),
     ignores!(40, "ignores_v2_unexpected_password", Variant::is_v2, |forge| {
         *forge = forge.clone().with_password("sesame");

@@ -12,7 +12,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         number: 45,
         name: "interval_0_does_not_trigger_a_takeover",
-        applies: always,
+        applies: |variant| !variant.is_v2(),
         run: interval_0_does_not_trigger_a_takeover,
     },
     Check { number: 46, name: "v2_password_is_sent", applies: Variant::is_v2, run: password_is_sent },
@@ -20,7 +20,12 @@ pub(super) const CHECKS: &[Check] = &[
     Check { number: 47, name: "unicast_goes_to_the_peers", applies: always, run: unicast_goes_to_the_peers },
     Check { number: 47, name: "unicast_backup_stays_quiet", applies: always, run: unicast_backup },
     Check { number: 47, name: "multicast_when_unicast", applies: always, run: multicast_when_unicast },
-    Check { number: 48, name: "survives_10000_random_packets", applies: always, run: survives_random_packets },
+    Check {
+        number: 48,
+        name: "survives_10000_random_packets",
+        applies: always,
+        run: survives_random_packets,
+    },
 ];
 
 const PASSWORD: &str = "sesame";
@@ -71,7 +76,8 @@ fn unicast_goes_to_the_peers(stand: &mut Stand<'_>) -> anyhow::Result<Verdict> {
     let captured = stand.wait_active(Mark::default())?;
     let Content::Vrrp(packet) = &captured.frame.content else { unreachable!("an advert is VRRP") };
     let peer = stand.sender(Side::High);
-    let right = packet.destination == peer.source(stand.setup.is_v6()) && captured.frame.destination == peer.mac();
+    let right =
+        packet.destination == peer.source(stand.setup.is_v6()) && captured.frame.destination == peer.mac();
     Ok(Verdict::of(right, format!("to {} with TTL {}", packet.destination, packet.hop_limit)))
 }
 
@@ -102,8 +108,9 @@ fn multicast_when_unicast(stand: &mut Stand<'_>) -> anyhow::Result<Verdict> {
 
 fn survives_random_packets(stand: &mut Stand<'_>) -> anyhow::Result<Verdict> {
     const PACKETS: usize = 10_000;
-    /// Poured between two of the adverts that hold it in Backup.
-    const VOLLEY: usize = 1_000;
+    /// Poured at once: few enough that none waits for long, for what waits behind them is what holds it in Backup.
+    const VOLLEY: usize = 100;
+    const PAUSE: Duration = Duration::from_millis(10);
     stand.backup()?;
     let mark = stand.tap().mark();
     let mut noise = Noise(0x9e37_79b9_7f4a_7c15);
@@ -112,11 +119,18 @@ fn survives_random_packets(stand: &mut Stand<'_>) -> anyhow::Result<Verdict> {
             stand.pour(&noise.packet(&stand.better()))?;
         }
         stand.send(&stand.better())?;
+        std::thread::sleep(PAUSE);
     }
-    stand.lead(&stand.better(), stand.setup.interval, 2)?;
+    // A busy machine may have let it wait too long for one among the adverts that held it; these bring it back.
+    let during = stand.adverts(mark).len();
+    stand.lead(&stand.better(), stand.setup.interval, 3)?;
+    let mark = stand.tap().mark();
+    stand.lead(&stand.better(), stand.setup.interval, stand.adverts_in(stand.down_interval()))?;
     let (alive, sent) = (stand.running().alive(), stand.adverts(mark).len());
     if !alive || sent > 0 {
-        return Ok(Verdict::Failed(format!("alive: {alive}, {sent} adverts")));
+        return Ok(Verdict::Failed(format!(
+            "alive: {alive}, {sent} adverts under a better router afterwards"
+        )));
     }
     // Still at work: it takes over from a router that dies now.
     let mark = stand.tap().mark();
@@ -124,7 +138,7 @@ fn survives_random_packets(stand: &mut Stand<'_>) -> anyhow::Result<Verdict> {
     let due = last + stand.setup.down_interval(stand.setup.interval);
     let deadline: Instant = due + stand.patience() + GRACE;
     let late = stand.advert_until(mark, deadline).map(|first| first.at.saturating_duration_since(due));
-    Ok(Verdict::of(late.is_some(), format!("in Backup; took over {:?} late", late.unwrap_or(Duration::MAX))))
+    Ok(Verdict::of(late.is_some(), format!("{during} adverts meanwhile; in Backup; took over {late:?} late")))
 }
 
 /// Numbers without meaning, the same in each run (xorshift, Marsaglia 2003).
@@ -145,7 +159,8 @@ impl Noise {
         forge.keep = Some(usize::try_from(self.next() % 64).unwrap_or_default());
         forge.tail = (0..64).map(|_| u8::try_from(self.next() & 0xff).unwrap_or_default()).collect();
         let [kind, vrid, priority, count, fifth, ..] = self.next().to_be_bytes();
-        (forge.vrid, forge.priority, forge.count, forge.fifth_byte) = (vrid, priority, Some(count), fifth & 0x0f);
+        (forge.vrid, forge.priority, forge.count, forge.fifth_byte) =
+            (vrid, priority, Some(count), fifth & 0x0f);
         (forge.version, forge.kind) = (kind >> 4, kind & 0x0f);
         let sum = u16::try_from(self.next() & 0xffff).unwrap_or_default();
         forge.sum = Some(Sum::Value(sum));

@@ -1,10 +1,8 @@
 //! The subject on its segment, with a host of a lower and one of a higher address to send from.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::net::IpAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
@@ -34,49 +32,17 @@ pub(super) enum Side {
     High,
 }
 
-/// How late this machine lets threads run; ends when dropped.
+/// The subject does not know what the check is about.
 #[derive(Debug)]
-pub struct Gauge {
-    worst: Arc<AtomicU64>,
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
-}
+pub(super) struct Lacks(pub(super) String);
 
-impl Gauge {
-    /// Starts looking.
-    ///
-    /// # Panics
-    /// When no thread can be had.
-    pub fn start() -> Self {
-        const STEP: Duration = Duration::from_millis(5);
-        let (worst, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
-        let (seen, ended) = (Arc::clone(&worst), Arc::clone(&stop));
-        let look = move || {
-            while !ended.load(Ordering::Relaxed) {
-                let due = Instant::now() + STEP;
-                std::thread::sleep(STEP);
-                let late = u64::try_from(due.elapsed().as_micros()).unwrap_or(u64::MAX);
-                seen.fetch_max(late, Ordering::Relaxed);
-            }
-        };
-        let thread = std::thread::Builder::new().name("gauge".to_owned()).spawn(look).expect("a thread");
-        Self { worst, stop, thread: Some(thread) }
-    }
-
-    /// The longest delay so far.
-    pub fn worst(&self) -> Duration {
-        Duration::from_micros(self.worst.load(Ordering::Relaxed))
+impl fmt::Display for Lacks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
 
-impl Drop for Gauge {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            drop(thread.join());
-        }
-    }
-}
+impl std::error::Error for Lacks {}
 
 /// A subject with everything that a check needs round it.
 #[derive(Debug)]
@@ -110,9 +76,13 @@ impl<'a> Stand<'a> {
 
     /// Makes the segment and starts the subject; the moment just before its start.
     pub(super) fn start(&mut self) -> anyhow::Result<Instant> {
+        if let Some(what) = self.subject.lacks(&self.setup) {
+            return Err(Lacks(what).into());
+        }
         let lan = Lan::new(&NAMES)?;
         let tap = Tap::start(&lan)?;
-        let open = |name: &str| Injector::open(lan.host(name).namespace(), LINK).context("opening an injector");
+        let open =
+            |name: &str| Injector::open(lan.host(name).namespace(), LINK).context("opening an injector");
         let (low, high) = (open(NAMES[0])?, open(NAMES[2])?);
         let before = Instant::now();
         self.running = Some(self.subject.start(lan.host(NAMES[1]), &self.setup)?);
@@ -155,8 +125,7 @@ impl<'a> Stand<'a> {
     pub(super) fn forge(&self, side: Side, priority: u8) -> Forge {
         let (host, setup) = (self.sender(side), &self.setup);
         let source = host.source(setup.is_v6());
-        let mut forge =
-            Forge::new(setup.version, setup.vrid, priority, source, host.mac(), &setup.addresses);
+        let mut forge = Forge::new(setup.version, setup.vrid, priority, source, host.mac(), &setup.addresses);
         forge.interval = setup.interval_field();
         if let Some(password) = &setup.password {
             forge = forge.with_password(password);
@@ -182,8 +151,11 @@ impl<'a> Stand<'a> {
         let segment = self.segment();
         let mark = segment.tap.mark();
         let low = segment.lan.host(NAMES[0]);
-        let (name, injector) =
-            if forge.ethernet_source == low.mac() { (NAMES[0], &segment.low) } else { (NAMES[2], &segment.high) };
+        let (name, injector) = if forge.ethernet_source == low.mac() {
+            (NAMES[0], &segment.low)
+        } else {
+            (NAMES[2], &segment.high)
+        };
         injector.send(frame).context("sending a frame")?;
         let seen = segment.tap.wait(mark, GRACE, |captured| captured.host == name);
         Ok(seen.context("the wire did not see a frame that was sent")?.at)

@@ -1,9 +1,10 @@
 //! A program with process, mount and network namespaces of its own: what it leaves behind is gone with it, and two of a kind do not
 //! meet in `/run` or `/tmp`.
 
-use std::fs::File;
+use std::io::{PipeReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
@@ -14,11 +15,13 @@ use crate::fleet::Scratch;
 
 /// What anything that works needs to start or to end, on a busy machine.
 const LIMIT: Duration = Duration::from_secs(20);
+/// Printed bytes kept; whoever prints more has lost its way.
+const LOG_MAX: usize = 64 << 20;
 const POLL: Duration = Duration::from_millis(2);
 /// The first process: makes the folders private, starts the programs, and ends when the last one it was told to wait for has.
 /// A program's own end is told apart from the jail's by this process living on.
-const INIT: &str =
-    "mount --bind \"$1/run\" /run && mount --bind \"$1/tmp\" /tmp && cd / || exit 1; shift; \"$@\" & wait $!";
+const INIT: &str = "mount --bind \"$1/run\" /run && mount --bind \"$1/tmp\" /tmp && \
+    mount --bind /tmp /var/tmp && cd / || exit 1; shift; \"$@\" & wait $!";
 
 /// A program with its arguments.
 #[derive(Debug, Clone)]
@@ -38,11 +41,33 @@ impl Program {
 pub struct Jail {
     child: Child,
     main: Pid,
+    log: Log,
     folder: Scratch,
 }
 
+/// What a program prints, kept in memory.
+#[derive(Debug, Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    /// Keeps what comes through the pipe until everybody who could write to it has ended.
+    fn collect(&self, mut pipe: PipeReader) -> anyhow::Result<()> {
+        let log = self.clone();
+        let read = move || {
+            let mut buffer = [0; 4096];
+            while let Ok(length @ 1..) = pipe.read(&mut buffer) {
+                let mut kept = log.0.lock().unwrap_or_else(PoisonError::into_inner);
+                let room = LOG_MAX.saturating_sub(kept.len());
+                kept.extend(buffer.iter().take(length.min(room)));
+            }
+        };
+        std::thread::Builder::new().name("log".to_owned()).spawn(read)?;
+        Ok(())
+    }
+}
+
 impl Jail {
-    /// Makes the folder whose `tmp` and `run` the program will see as `/tmp` and `/run`.
+    /// Makes the folder whose `tmp` and `run` the program will see as `/tmp` (and `/var/tmp`) and `/run`.
     ///
     /// # Errors
     /// When it cannot be made.
@@ -60,7 +85,8 @@ impl Jail {
     /// When it does not start.
     pub fn start(folder: Scratch, namespace: &Namespace, program: &Program) -> anyhow::Result<Self> {
         let name = program.path.display();
-        let log = File::create(folder.path().join("log")).context("making a log")?;
+        // Not a file: a program that writes to a disk waits for the disk.
+        let (printed, printer) = std::io::pipe().context("making a pipe")?;
         let mut command = Command::new("unshare");
         command
             .args(["--mount", "--pid", "--fork", "--kill-child", "--", "sh", "-c", INIT, "init"])
@@ -68,16 +94,20 @@ impl Jail {
             .arg(&program.path)
             .args(&program.arguments)
             .stdin(Stdio::null())
-            .stdout(log.try_clone().context("sharing a log")?)
-            .stderr(log);
+            .stdout(printer.try_clone().context("sharing a pipe")?)
+            .stderr(printer);
         bowline_sys::child::end_with_parent(&mut command);
         let spawned = namespace.inside(|| command.spawn()).context("entering a namespace")?;
         let child = spawned.context("starting unshare")?;
+        // The writing ends that `command` holds would keep the pipe open for ever.
+        drop(command);
+        let log = Log::default();
+        log.collect(printed)?;
         // `unshare`, its child the shell, the shell's child.
-        let mut jail = Self { main: Pid::from_child(&child), child, folder };
+        let mut jail = Self { main: Pid::from_child(&child), child, log, folder };
         let started = until(|| {
             let init = children(jail.child.id()).into_iter().next()?;
-            children(init).into_iter().find(|pid| runs(*pid, &program.path))
+            children(init).into_iter().find(|pid| runs(*pid, program))
         });
         let Some(main) = started.and_then(|pid| Pid::from_raw(pid.cast_signed())) else {
             bail!("{name} did not start: {}", jail.log());
@@ -103,8 +133,7 @@ impl Jail {
 
     /// Everything that was printed.
     pub fn log(&self) -> String {
-        let bytes = std::fs::read(self.folder.path().join("log")).unwrap_or_default();
-        String::from_utf8_lossy(&bytes).into_owned()
+        String::from_utf8_lossy(&self.log.0.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
     }
 
     /// Sends a signal to the program's process.
@@ -179,11 +208,13 @@ fn children(pid: u32) -> Vec<u32> {
     text.split_whitespace().filter_map(|word| word.parse().ok()).collect()
 }
 
-/// Whether the process has become `program`: between fork and exec it is still a shell.
-fn runs(pid: u32, program: &Path) -> bool {
+/// Whether the process has become `program`: between fork and exec it is still the shell that starts it.
+fn runs(pid: u32, program: &Program) -> bool {
     let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    let first = line.split(|byte| *byte == 0).next().unwrap_or_default();
-    first == program.as_os_str().as_encoded_bytes()
+    let first = program.path.as_os_str().as_encoded_bytes();
+    let words = std::iter::once(first).chain(program.arguments.iter().map(String::as_bytes));
+    let expected: Vec<u8> = words.flat_map(|word| word.iter().chain(&[0])).copied().collect();
+    line == expected
 }
 
 /// Whether it has ended; one that nobody has waited for yet has.

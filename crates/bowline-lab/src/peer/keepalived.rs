@@ -52,8 +52,7 @@ impl Statistics {
 }
 
 /// What a line of its log says when it refuses a packet for a reason that no counter has.
-const REFUSALS: [&str; 7] =
-    ["nvalid", "bogus", "ismatch", "checksum", "ignoring", "discard", "expected"];
+const REFUSALS: [&str; 7] = ["nvalid", "bogus", "ismatch", "checksum", "ignoring", "discard", "expected"];
 
 impl Keepalived {
     /// The whole configuration file of one instance.
@@ -105,8 +104,7 @@ impl Subject for Keepalived {
         let folder = Jail::folder("keepalived")?;
         let text = Self::configuration(host, setup);
         std::fs::write(folder.path().join("tmp/keepalived.conf"), text).context("writing a configuration")?;
-        let program =
-            Program::new("keepalived", &["-n", "-l", "-D", "-P", "-f", "/tmp/keepalived.conf"]);
+        let program = Program::new("keepalived", &["-n", "-l", "-D", "-P", "-f", "/tmp/keepalived.conf"]);
         let jail = Jail::start(folder, host.namespace(), &program)?;
         // Until it has installed its handlers a SIGTERM would end it without a word to its peers.
         until(|| jail.log().contains("Startup complete").then_some(()))
@@ -141,7 +139,9 @@ impl Alive {
         let whole = until(|| {
             let text = std::fs::read_to_string(&path).ok()?;
             // The last section of the last instance: then the file is complete.
-            text.contains("Priority Zero:").then_some(text).filter(|text| text.trim_end().ends_with(char::is_numeric))
+            text.contains("Priority Zero:")
+                .then_some(text)
+                .filter(|text| text.trim_end().ends_with(char::is_numeric))
         });
         Ok(Statistics::read(&whole.context("keepalived wrote no statistics")?))
     }

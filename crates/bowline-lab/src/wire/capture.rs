@@ -74,7 +74,8 @@ impl Tap {
         }
         let tape = Arc::new(Tape::default());
         let shared = Arc::clone(&tape);
-        let thread = std::thread::Builder::new().name("tap".to_owned()).spawn(move || record(&ports, &shared))?;
+        let thread =
+            std::thread::Builder::new().name("tap".to_owned()).spawn(move || record(&ports, &shared))?;
         Ok(Self { tape, thread: Some(thread) })
     }
 
@@ -105,7 +106,12 @@ impl Tap {
     ///
     /// # Panics
     /// When the capture is full.
-    pub fn wait_until(&self, mark: Mark, deadline: Instant, wanted: impl Fn(&Captured) -> bool) -> Option<Captured> {
+    pub fn wait_until(
+        &self,
+        mark: Mark,
+        deadline: Instant,
+        wanted: impl Fn(&Captured) -> bool,
+    ) -> Option<Captured> {
         let mut seen = mark.0;
         let mut frames = self.tape.frames();
         loop {

@@ -107,8 +107,11 @@ impl Forge {
     fn message(&self) -> Vec<u8> {
         let count = self.count.unwrap_or(u8::try_from(self.addresses.len()).unwrap_or(u8::MAX));
         let [high, low] = self.interval.to_be_bytes();
-        let (fifth, sixth) =
-            if self.version == 2 { (self.fifth_byte, low) } else { (self.fifth_byte << 4 | high & 0x0f, low) };
+        let (fifth, sixth) = if self.version == 2 {
+            (self.fifth_byte, low)
+        } else {
+            (self.fifth_byte << 4 | high & 0x0f, low)
+        };
         let mut message =
             vec![self.version << 4 | self.kind, self.vrid, self.priority, count, fifth, sixth, 0, 0];
         for address in &self.addresses {
@@ -148,7 +151,8 @@ impl Forge {
             (IpAddr::V6(source), IpAddr::V6(destination)) => {
                 let length = u16::try_from(message.len()).unwrap_or(u16::MAX);
                 let first = 0x6000_0000 | u32::from(self.traffic_class) << 20;
-                let header = [&first.to_be_bytes()[..], &length.to_be_bytes(), &[self.protocol, self.hop_limit]];
+                let header =
+                    [&first.to_be_bytes()[..], &length.to_be_bytes(), &[self.protocol, self.hop_limit]];
                 [&header.concat()[..], &source.octets(), &destination.octets(), message].concat()
             }
             (IpAddr::V4(source), IpAddr::V4(destination)) => {

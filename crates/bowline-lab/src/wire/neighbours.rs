@@ -7,8 +7,8 @@ use bowline_sys::netns::Namespace;
 use bowline_sys::packet::PacketSocket;
 
 use super::{
-    ETHERTYPE_ARP, ETHERTYPE_IPV6, ICMPV6, Mac, NEIGHBOUR_ADVERTISEMENT, NEIGHBOUR_SOLICITATION, ones_complement,
-    pseudo_header,
+    ETHERTYPE_ARP, ETHERTYPE_IPV6, ICMPV6, Mac, NEIGHBOUR_ADVERTISEMENT, NEIGHBOUR_SOLICITATION,
+    ones_complement, pseudo_header,
 };
 
 /// Writes frames to a link.
@@ -44,7 +44,9 @@ pub fn question(source: IpAddr, mac: Mac, address: IpAddr) -> Vec<u8> {
             let group = std::net::Ipv6Addr::from([0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff, a, b, c]);
             neighbour(NEIGHBOUR_SOLICITATION, 0, (source, group.into()), target.octets(), mac)
         }
-        (IpAddr::V4(sender), IpAddr::V4(target)) => arp(1, (mac, sender.octets()), (Mac([0; 6]), target.octets())),
+        (IpAddr::V4(sender), IpAddr::V4(target)) => {
+            arp(1, (mac, sender.octets()), (Mac([0; 6]), target.octets()))
+        }
         (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => Vec::new(),
     }
 }
@@ -67,7 +69,13 @@ fn arp(operation: u16, sender: (Mac, [u8; 4]), target: (Mac, [u8; 4])) -> Vec<u8
     [&ethernet[..], &fixed, &sender.0.0, &sender.1, &target.0.0, &target.1].concat()
 }
 
-fn neighbour(kind: u8, flags: u8, (source, destination): (IpAddr, IpAddr), target: [u8; 16], mac: Mac) -> Vec<u8> {
+fn neighbour(
+    kind: u8,
+    flags: u8,
+    (source, destination): (IpAddr, IpAddr),
+    target: [u8; 16],
+    mac: Mac,
+) -> Vec<u8> {
     // Option 1 is the sender's own address, option 2 that of the target; length 1 means 8 bytes.
     let option = if kind == NEIGHBOUR_SOLICITATION { 1 } else { 2 };
     let mut message = [&[kind, 0, 0, 0, flags, 0, 0, 0][..], &target, &[option, 1], &mac.0].concat();

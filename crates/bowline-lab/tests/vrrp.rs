@@ -1,0 +1,75 @@
+//! The conformance checks against programs whose behaviour is known: what proves the checks, their right answers and their wrong ones.
+
+use bowline_lab::conformance::{self, Check, Variant, Verdict};
+use bowline_lab::lan::Lan;
+use bowline_lab::peer::{Frr, Keepalived, Subject};
+
+/// Checks mostly wait: more at once than there are processors. With many more the kernel is busy with making and ending namespaces.
+const AT_ONCE: usize = 6;
+
+/// Of version 2, whose shortest interval is a second, those that no other version has, and one of each kind.
+const V2_SMOKE: [&str; 8] = [
+    "advert_format",
+    "backup_takes_over_after_mdi",
+    "backup_priority0_takes_over_after_skew",
+    "shutdown_sends_priority0",
+    "ignores_v2_interval_mismatch",
+    "ignores_v2_auth_type_unknown",
+    "v2_password_is_sent",
+    "v2_password_is_demanded",
+];
+
+fn conforms(subject: &dyn Subject, variant: Variant, wanted: impl Fn(&Check) -> bool) {
+    if let Some(reason) = Lan::missing().or(subject.missing()) {
+        return skip(&reason);
+    }
+    let mut checks = conformance::checks();
+    checks.retain(wanted);
+    let outcomes = conformance::run(subject, variant, &checks, AT_ONCE).expect("a gauge");
+    outcomes.iter().for_each(|outcome| println!("{outcome}"));
+    let unexpected: Vec<String> =
+        outcomes.iter().filter(|outcome| !outcome.is_expected()).map(ToString::to_string).collect();
+    assert!(unexpected.is_empty(), "{} is not as it is known:\n{}", subject.name(), unexpected.join("\n"));
+    assert!(
+        outcomes.iter().any(|outcome| matches!(outcome.verdict, Verdict::Passed(_))),
+        "nothing was checked:\n{outcomes:#?}"
+    );
+}
+
+/// Says why the test cannot do its work here, also in the list that a run of all tests keeps.
+fn skip(reason: &str) {
+    use std::io::Write;
+    eprintln!("SKIPPED: {reason}");
+    if let Some(path) = std::env::var_os("BOWLINE_TEST_SKIPS") {
+        let list = std::fs::OpenOptions::new().create(true).append(true).open(path);
+        let name = std::thread::current().name().unwrap_or("a test").to_owned();
+        writeln!(list.expect("open the list of skipped tests"), "{name}: {reason}")
+            .expect("note a skipped test");
+    }
+}
+
+#[test]
+fn keepalived_is_as_it_is_known_in_version_3() {
+    conforms(&Keepalived, Variant::V3, |_| true);
+}
+
+#[test]
+fn keepalived_is_as_it_is_known_over_ipv6() {
+    conforms(&Keepalived, Variant::V3Ipv6, |_| true);
+}
+
+#[test]
+fn keepalived_is_as_it_is_known_in_version_2() {
+    conforms(&Keepalived, Variant::V2, |check| V2_SMOKE.contains(&check.name));
+}
+
+#[test]
+#[ignore = "takes half a minute; the other versions have nearly all of its checks"]
+fn keepalived_is_as_it_is_known_in_all_of_version_2() {
+    conforms(&Keepalived, Variant::V2, |_| true);
+}
+
+#[test]
+fn frr_is_as_it_is_known_in_version_3() {
+    conforms(&Frr, Variant::V3, |_| true);
+}
