@@ -7,12 +7,14 @@ use anyhow::Result;
 use crate::command;
 
 /// What the tests that exist use; nothing in advance.
-const PACKAGES: [&str; 9] = [
+const PACKAGES: [&str; 11] = [
     "haproxy",
     "keepalived",
     "etcd-server",
     "etcd-client",
     "iproute2",
+    "nftables",
+    "frr",
     "curl",
     "openssl",
     "nginx-light",
