@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 use bowline_sys::netns::{LinkState, Namespace};
@@ -84,7 +85,9 @@ impl Lan {
             let host = Host::new(&hub, name, number).with_context(|| format!("making host {name}"))?;
             hosts.push(host);
         }
-        Ok(Self { hub, hosts })
+        let lan = Self { hub, hosts };
+        lan.hosts.iter().try_for_each(Host::wait_usable)?;
+        Ok(lan)
     }
 
     /// The address from which the host that will be named at `index` sends adverts of this family.
@@ -194,6 +197,18 @@ impl Host {
         )?;
         batch(hub, &format!("link set {name} master {BRIDGE}\nlink set {name} up\n"))?;
         Ok(host)
+    }
+
+    /// Waits for the address that the kernel adds by itself a moment after the link has a carrier.
+    fn wait_usable(&self) -> anyhow::Result<()> {
+        const LIMIT: Duration = Duration::from_secs(10);
+        const POLL: Duration = Duration::from_millis(1);
+        let deadline = Instant::now() + LIMIT;
+        while !self.has(self.link_local().into())? {
+            ensure!(Instant::now() < deadline, "{} has no link-local address after {LIMIT:?}", self.name);
+            std::thread::sleep(POLL);
+        }
+        Ok(())
     }
 
     pub fn name(&self) -> &str {

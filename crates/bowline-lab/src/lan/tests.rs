@@ -1,6 +1,5 @@
 use super::*;
 use crate::wire::{Captured, Forge, Injector, Mark, Tap, announcement};
-use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(10);
 /// How long something is watched not to come; a sent frame is on the other side within microseconds.
