@@ -108,6 +108,18 @@ impl Listener {
     }
 }
 
+/// Whether an IPv4 lease ([`crate::rtnetlink::Lease`]) on `interface` is found by those who ask for it: with some values of
+/// `net.ipv4.conf.*.arp_ignore` (Documentation/networking/ip-sysctl.rst) the kernel is silent about addresses of scope host (3), or
+/// about all (8). In the namespace of the calling thread; where there is no such file it is assumed.
+pub fn answers_for_leases(interface: &str) -> bool {
+    let value = |of: &str| {
+        let text = std::fs::read_to_string(format!("/proc/sys/net/ipv4/conf/{of}/arp_ignore"));
+        text.ok().and_then(|text| text.trim().parse::<u32>().ok()).unwrap_or(0)
+    };
+    // The larger one counts.
+    !matches!(value("all").max(value(interface)), 3 | 8)
+}
+
 /// Enough of a frame to know what it claims: a neighbour advertisement with its first options.
 const FRAME_ROOM: usize = 256;
 

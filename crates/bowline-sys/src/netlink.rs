@@ -154,7 +154,8 @@ impl Netlink {
         self.answers(sequence, |message| {
             changed |= message.flags & NLM_F_DUMP_INTR != 0;
             if message.kind == NLMSG_DONE {
-                return Ok(true);
+                // Says what kept the kernel from listing the rest; older ones say nothing.
+                return outcome(u32_at(message.body, 0).unwrap_or(0)).map(|()| true);
             }
             if let Some(result) = acknowledgement(&message) {
                 return result.map(|()| true);
@@ -204,11 +205,15 @@ fn acknowledgement(message: &Message<'_>) -> Option<io::Result<()>> {
     if message.kind != NLMSG_ERROR {
         return None;
     }
-    Some(match u32_at(message.body, 0).map(u32::cast_signed) {
-        Some(0) => Ok(()),
-        Some(code) => Err(io::Error::from_raw_os_error(code.saturating_neg())),
-        None => Err(malformed()),
-    })
+    Some(u32_at(message.body, 0).ok_or_else(malformed).and_then(outcome))
+}
+
+/// Zero, or an error's negative number.
+fn outcome(code: u32) -> io::Result<()> {
+    match code.cast_signed() {
+        code @ ..0 => Err(io::Error::from_raw_os_error(code.saturating_neg())),
+        0.. => Ok(()),
+    }
 }
 
 /// The messages of a datagram.

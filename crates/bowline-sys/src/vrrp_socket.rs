@@ -221,8 +221,8 @@ impl VrrpSocket {
     /// The next message; it lies in `buffer`.
     ///
     /// # Errors
-    /// `WouldBlock` when there is none, `InvalidData` when the kernel's headers make no sense; else the interface is down
-    /// (`ENETDOWN`) or gone (`ENODEV`): each is told once.
+    /// `WouldBlock` when there is none, `InvalidData` when the kernel's headers make no sense. That the interface is down or gone is no
+    /// error here: nothing comes.
     pub fn receive<'a>(&self, buffer: &'a mut [u8; ROOM]) -> io::Result<Received<'a>> {
         let mut control = [MaybeUninit::new(0); control::ROOM];
         let mut from = SockAddr::from(SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), 0));

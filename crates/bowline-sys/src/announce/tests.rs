@@ -1,6 +1,6 @@
 use super::*;
 use crate::mac::Mac;
-use crate::netlink::{Encoder, Netlink, attributes, u32_at};
+use crate::netlink::{Encoder, Netlink, attributes, u16_at, u32_at};
 use crate::testing::{End, LIMIT, allocations, pair, readable, until};
 use crate::vrrp_socket::{Membership, VrrpSocket};
 use std::net::{SocketAddr, UdpSocket};
@@ -33,8 +33,13 @@ fn hold(end: &End, address: IpAddr) {
     end.netlink.hold(&lease).unwrap();
 }
 
-/// Where a namespace believes `address` to be: RTM_GETNEIGH of linux/neighbour.h.
+/// Where a namespace believes `address` to be.
 fn neighbour(end: &End, address: IpAddr) -> Option<Mac> {
+    neighbour_entry(end, address).and_then(|(_, mac)| mac)
+}
+
+/// What a namespace knows of a neighbour, as state and address: RTM_GETNEIGH of linux/neighbour.h.
+fn neighbour_entry(end: &End, address: IpAddr) -> Option<(u16, Option<Mac>)> {
     const RTM_GETNEIGH: u16 = 30;
     const NDMSG: usize = 12;
     let netlink = end.inside(|| Netlink::open(None)).unwrap();
@@ -49,10 +54,11 @@ fn neighbour(end: &End, address: IpAddr) -> Option<Mac> {
         let attribute = |wanted: u16| {
             attributes(message.body.get(NDMSG..)?).find(|(kind, _)| *kind == wanted).map(|(_, value)| value)
         };
-        (u32_at(message.body, 4) == Some(index) && attribute(1)? == wanted)
-            .then(|| attribute(2).and_then(|mac| mac.try_into().ok()).map(Mac))
+        let mac = attribute(2).and_then(|mac| mac.try_into().ok()).map(Mac);
+        let is_it = u32_at(message.body, 4) == Some(index) && attribute(1)? == wanted;
+        is_it.then_some((u16_at(message.body, 8)?, mac))
     });
-    entries.unwrap().into_iter().flatten().next()
+    entries.unwrap().into_iter().next()
 }
 
 /// Has the namespace look for the neighbour, by a datagram to it.
@@ -208,4 +214,45 @@ fn the_role_is_what_the_interface_forwards() {
     assert_eq!(left.inside(|| forward("1")), Role::Router);
     assert_eq!(left.inside(|| forward("0")), Role::Host);
     assert_eq!(Role::of("nothing0"), Role::Host);
+}
+
+#[test]
+fn a_lease_is_found_with_the_settings_that_are_said_to_allow_it_and_no_others() {
+    const FAILED: u16 = 0x20;
+    let Some((left, right)) = pair() else { return };
+    let [address, _] = addresses();
+    hold(&left, address);
+    let set = |end: &End, name: String, value: &str| {
+        end.inside(|| std::fs::write(format!("/proc/sys/net/ipv4/{name}"), value)).unwrap();
+    };
+    // Asks three times, and gives up after that.
+    set(&right, "neigh/right0/retrans_time_ms".into(), "50");
+    for (all, own, expected) in [
+        ("0", "0", true),
+        ("0", "1", true),
+        ("1", "0", true),
+        ("2", "0", true),
+        ("3", "0", false),
+        ("0", "8", false),
+    ] {
+        set(&left, "conf/all/arp_ignore".into(), all);
+        set(&left, "conf/left0/arp_ignore".into(), own);
+        // An entry of before would be used on.
+        for state in [crate::netns::LinkState::Down, crate::netns::LinkState::Up] {
+            right.namespace.set_link("right0", state).unwrap();
+        }
+        until("running link", || left.link().running && right.link().running);
+        let mut found = None;
+        until("answer, or none", || {
+            greet(&right, address);
+            found = match neighbour_entry(&right, address) {
+                Some((_, Some(_))) => Some(true),
+                Some((FAILED, None)) => Some(false),
+                Some((_, None)) | None => None,
+            };
+            found.is_some()
+        });
+        assert_eq!(found, Some(expected), "all {all}, own {own}");
+        assert_eq!(left.inside(|| answers_for_leases("left0")), expected, "all {all}, own {own}");
+    }
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::testing::{End, allocations, pair, readable};
+use crate::testing::{End, allocations, pair, readable, until};
 
 fn open(end: &End, family: Family, membership: Membership) -> VrrpSocket {
     let link = end.link();
@@ -110,7 +110,7 @@ fn only_its_own_interface_is_heard() {
 
 #[test]
 fn a_link_that_is_down_or_gone_is_an_error() {
-    let Some((left, _right)) = pair() else { return };
+    let Some((left, right)) = pair() else { return };
     let socket = open(&left, Family::V4, Membership::Group);
     let send = || socket.send("192.0.2.1".parse().unwrap(), GROUP_V4.into(), b"x");
     send().unwrap();
@@ -118,6 +118,12 @@ fn a_link_that_is_down_or_gone_is_an_error() {
     send().expect_err("it is down");
     left.namespace.set_link("left0", crate::netns::LinkState::Up).unwrap();
     send().expect("the same socket, after the link is back");
+    // The membership has outlived it too.
+    let other = open(&right, Family::V4, Membership::Group);
+    until("running link", || left.link().running && right.link().running);
+    other.send("192.0.2.2".parse().unwrap(), GROUP_V4.into(), b"after").unwrap();
+    readable(&socket);
+    assert_eq!(socket.receive(&mut [0; ROOM]).unwrap().message, b"after");
     let gone = Link { name: "gone0".into(), ..left.link() };
     left.inside(|| VrrpSocket::open(&gone, Family::V4, Membership::Group)).expect_err("no such link");
 }
