@@ -61,9 +61,7 @@ impl Adverts {
         loop {
             // It fails only when a descriptor or a pointer is wrong, which would be our bug.
             self.epoll.wait(&mut events, Some(due.since(now()))).expect("epoll_wait on our own instance");
-            let now = now();
-            self.shared.set_beat(now);
-            self.go_round(now, now.since(due));
+            let now = self.go_round(due);
             if self.shared.is_abandoned() || (self.shared.is_ending() && self.lanes.is_empty()) {
                 break;
             }
@@ -79,9 +77,14 @@ impl Adverts {
         due.map_or(latest, |due| due.min(latest))
     }
 
-    fn go_round(&mut self, now: Instant, late: Duration) {
+    /// When it began, which should have been at `due` at the latest.
+    fn go_round(&mut self, due: Instant) -> Instant {
         self.shared.adverts_waker.clear();
         let alive = self.serving.alive();
+        // After the only call of somebody else's code.
+        let now = now();
+        self.shared.set_beat(now);
+        let late = now.since(due);
         self.dead_since = if alive { None } else { self.dead_since.or(Some(now)) };
         let (told, news) = (self.told.clone(), std::cell::Cell::new(false));
         let round = Round { now, late, alive, told: &told, news: &news };
@@ -106,6 +109,7 @@ impl Adverts {
         if news.get() {
             self.shared.keeper_waker.wake();
         }
+        now
     }
 
     fn hear_link(&mut self, index: usize, round: Round<'_>) {

@@ -76,7 +76,7 @@ pub enum Event {
         /// How.
         loss: Loss,
     },
-    /// Connections of other processes to the addresses were ended with them.
+    /// Connections of other processes to the addresses were ended because these came or went.
     ConnectionsEnded {
         /// The router's name.
         router: Arc<str>,

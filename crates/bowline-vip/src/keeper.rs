@@ -123,7 +123,7 @@ impl Keeper {
 
     fn obey(&mut self) {
         for kept in &mut self.kept {
-            if kept.obey(&mut self.hands, now()) {
+            if kept.obey(&mut self.hands, &self.shared, now()) {
                 self.shared.adverts_waker.wake();
             }
         }

@@ -1,7 +1,7 @@
 //! One router in the advert thread: its machine, its way to the wire, and what it has asked of the keeper.
 
 use crate::cell::{Answer, Cell, Faults, Order, Outcome, Wish};
-use crate::shared::Known;
+use crate::shared::{Known, now};
 use bowline_sansio::{Instant, Machine};
 use bowline_sys::announce::{Announcer, Frame};
 use bowline_sys::vrrp_socket::{ROOM, Received, VrrpSocket};
@@ -324,7 +324,9 @@ impl Lane {
     fn send(&mut self, advert: &Transmission, round: Round<'_>) {
         let counters = &self.cell.counters;
         let leaves = advert.bytes.get(PRIORITY) == Some(&0);
-        if self.muted || !(round.alive || leaves) {
+        // Stopped in the middle of a round: the next one begins with what came in meanwhile.
+        let stopped = now().since(round.now) > self.patience();
+        if self.muted || stopped || !(round.alive || leaves) {
             return counters.adverts_withheld.one();
         }
         let source = self.machine.config().settings().source;

@@ -36,6 +36,8 @@ const LEASE_MAX_SECONDS: u128 = 3;
 pub struct Status {
     /// Its name.
     pub name: Arc<str>,
+    /// The interface it lives on.
+    pub interface: String,
     /// Its addresses, in the order of the advert.
     pub addresses: Vec<IpAddr>,
     /// Where its adverts come from.

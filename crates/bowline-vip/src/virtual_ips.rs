@@ -6,7 +6,7 @@ use crate::counters::Tally;
 use crate::event::{Event, Serving, Sink};
 use crate::guard::{Guard, GuardCommand};
 use crate::keeper::{Hands, Keeper, Kept};
-use crate::lane::Lane;
+use crate::lane::{Lane, Wiring};
 use crate::router::{self, Router, StartError, Status};
 use crate::shared::{Known, Shared, ToAdverts, ToKeeper, now};
 use crate::wiring;
@@ -16,6 +16,7 @@ use bowline_sys::sched;
 use bowline_sys::sock_diag::SockDiag;
 use bowline_vrrp::VirtualRouter;
 use bowline_vrrp::timers::HAND_OVER_MAX;
+use std::fmt;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
@@ -31,9 +32,9 @@ const LEAVE_WITHIN: Duration = HAND_OVER_MAX.saturating_add(Duration::from_secs(
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 
 /// The virtual routers of this host, at work. Dropping them is [`VirtualIps::leave`].
-#[derive(Debug)]
 pub struct VirtualIps {
     shared: Arc<Shared>,
+    sink: Arc<dyn Sink>,
     known: Mutex<Vec<Registered>>,
     threads: Option<Threads>,
 }
@@ -88,22 +89,24 @@ impl VirtualIps {
             .map_err(StartError::system("wait for adverts"))?;
         let keeper = Keeper::new(Arc::clone(&shared), hands, watch, told.1)
             .map_err(StartError::system("wait for the kernel"))?;
-        let mut this = Self { shared, known: Mutex::new(Vec::new()), threads: None };
+        let mut this = Self { shared, sink, known: Mutex::new(Vec::new()), threads: None };
         // Nobody runs yet: whatever fails here leaves nothing behind.
-        this.add_all(routers, &*sink)?;
-        this.threads = Some(this.start_threads(adverts, keeper, &*sink)?);
+        let interfaces = this.interfaces()?;
+        let prepared = prepare(&interfaces, routers)?;
+        this.add_all(prepared, &interfaces);
+        this.threads = Some(this.start_threads(adverts, keeper)?);
         Ok(this)
     }
 
-    fn start_threads(
-        &self,
-        adverts: Adverts,
-        keeper: Keeper,
-        sink: &dyn Sink,
-    ) -> Result<Threads, StartError> {
+    fn start_threads(&self, adverts: Adverts, keeper: Keeper) -> Result<Threads, StartError> {
         let (ended, adverts_ended) = mpsc::channel::<()>();
         let (ready, is_ready) = mpsc::channel();
-        let keeper = spawn("vip-keeper", move || keeper.run())?;
+        let keep = move || {
+            // A renewal that comes too late is as bad as an advert that does; whether it was allowed the other thread says.
+            let _ = sched::be_real_time();
+            keeper.run();
+        };
+        let keeper = spawn("vip-keeper", keep)?;
         let run = move || {
             let _ended = ended;
             let asked = (sched::be_real_time(), sched::lock_memory());
@@ -120,7 +123,7 @@ impl VirtualIps {
             }
         };
         if let Ok((real_time, locked)) = is_ready.recv() {
-            sink.event(Event::Punctuality {
+            self.sink.event(Event::Punctuality {
                 not_real_time: real_time.err().map(|error| error.to_string()),
                 not_locked: locked.err().map(|error| error.to_string()),
             });
@@ -142,46 +145,53 @@ impl VirtualIps {
     ///
     /// # Errors
     /// As [`VirtualIps::start`]; everything is as before then.
-    pub fn reconfigure(&self, routers: Vec<Router>, sink: &dyn Sink) -> Result<(), StartError> {
+    pub fn reconfigure(&self, routers: Vec<Router>) -> Result<(), StartError> {
         router::check(&routers)?;
-        let mut added = Vec::new();
         let mut leaving: Vec<Arc<Cell>> = Vec::new();
-        let mut changes = Vec::new();
-        for registered in &*self.known() {
-            let cell = &registered.known.cell;
-            let next = routers.iter().find(|router| registered.goes_on_as(router)).filter(|_| !cell.leaves());
-            match next {
-                Some(next) if next.vrrp == registered.router.vrrp => {}
-                Some(next) => changes.push((registered.known.clone(), next.clone())),
-                None => leaving.push(Arc::clone(cell)),
+        let mut changed = Vec::new();
+        let mut added = routers.clone();
+        for registered in self.known().iter().filter(|registered| !registered.known.cell.leaves()) {
+            match routers.iter().find(|router| registered.goes_on_as(router)) {
+                Some(next) => {
+                    added.retain(|router| router.name != next.name);
+                    if next.vrrp != registered.router.vrrp {
+                        changed.push((registered.known.clone(), next.clone()));
+                    }
+                }
+                None => leaving.push(Arc::clone(&registered.known.cell)),
             }
         }
+        // Whatever can fail comes first.
         let interfaces = self.interfaces()?;
-        for (known, next) in changes {
+        let mut rewired = Vec::new();
+        for (known, next) in changed {
             let link = find_link(&interfaces, &next)?;
             let wiring = wiring::open(link, &next.vrrp).map_err(StartError::system(opening(&next)))?;
-            known.cell.set_config(next.vrrp.clone());
-            let config = Box::new(next.vrrp.clone());
-            let mail = ToAdverts::Reconfigure { id: known.id, config, wiring: Box::new(wiring) };
-            self.shared.tell_adverts(mail);
-            self.shared.tell_keeper(ToKeeper::Reconfigured { id: known.id });
-            let mut all = self.known();
-            if let Some(registered) = all.iter_mut().find(|registered| registered.known.id == known.id) {
-                registered.router = next;
-            }
+            rewired.push((known, next, wiring));
         }
+        let added = prepare(&interfaces, added)?;
+
+        rewired.into_iter().for_each(|(known, next, wiring)| self.change(&known, next, wiring));
         leaving.iter().for_each(|cell| cell.leave());
         self.shared.adverts_waker.wake();
-        for router in routers {
-            if !self.known().iter().any(|known| known.goes_on_as(&router) && !known.known.cell.leaves()) {
-                added.push(router);
-            }
-        }
         if !added.is_empty() {
             self.wait_for(&leaving);
         }
         self.known().retain(|registered| !registered.known.cell.is_over());
-        self.add_all(added, sink)
+        self.add_all(added, &interfaces);
+        Ok(())
+    }
+
+    fn change(&self, known: &Known, next: Router, wiring: Wiring) {
+        known.cell.set_config(next.vrrp.clone());
+        let config = Box::new(next.vrrp.clone());
+        let wiring = Box::new(wiring);
+        self.shared.tell_adverts(ToAdverts::Reconfigure { id: known.id, config, wiring });
+        self.shared.tell_keeper(ToKeeper::Reconfigured { id: known.id });
+        let mut all = self.known();
+        if let Some(registered) = all.iter_mut().find(|registered| registered.known.id == known.id) {
+            registered.router = next;
+        }
     }
 
     /// Until they are over, or for long enough.
@@ -199,6 +209,7 @@ impl VirtualIps {
             let settings = registered.router.vrrp.settings();
             Status {
                 name: Arc::clone(&registered.known.cell.name),
+                interface: registered.router.interface.clone(),
                 addresses: settings.addresses.as_slice().to_vec(),
                 source: settings.source,
                 vrrp: registered.known.cell.status(),
@@ -240,32 +251,21 @@ impl VirtualIps {
         rtnetlink.interfaces().map_err(StartError::system("list interfaces and addresses"))
     }
 
-    /// All or none.
-    fn add_all(&self, routers: Vec<Router>, sink: &dyn Sink) -> Result<(), StartError> {
-        let interfaces = self.interfaces()?;
-        let mut ready = Vec::new();
-        for router in &routers {
-            let link = find_link(&interfaces, router)?;
-            refuse_taken(&interfaces, router)?;
-            let wiring = wiring::open(link, &router.vrrp).map_err(StartError::system(opening(router)))?;
-            ready.push((link, wiring));
-        }
-        let ready: Vec<_> = ready.into_iter().map(|(link, wiring)| (link.clone(), wiring)).collect();
-        for (router, (link, wiring)) in routers.into_iter().zip(ready) {
+    fn add_all(&self, added: Vec<Prepared>, interfaces: &Interfaces) {
+        for Prepared { router, link, wiring } in added {
             let name: Arc<str> = router.name.as_str().into();
             for &address in router.vrrp.settings().addresses.as_slice() {
                 if interfaces.having(address).next().is_some() {
-                    sink.event(Event::Leftover { router: Arc::clone(&name), address });
+                    self.sink.event(Event::Leftover { router: Arc::clone(&name), address });
                 }
             }
-            let known = self.register(name, router, &link, &interfaces);
+            let known = self.register(name, router, &link, interfaces);
             let kept = Box::new(Kept::new(known.clone(), &link));
             self.shared.tell_keeper(ToKeeper::Add(kept));
             let config = (*known.cell.config()).clone();
             let lane = Box::new(Lane::new(known, config, wiring, now()));
             self.shared.tell_adverts(ToAdverts::Add(lane));
         }
-        Ok(())
     }
 
     fn register(&self, name: Arc<str>, router: Router, link: &Link, interfaces: &Interfaces) -> Known {
@@ -303,6 +303,12 @@ impl Registered {
     }
 }
 
+impl fmt::Debug for VirtualIps {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.status()).finish()
+    }
+}
+
 impl Drop for VirtualIps {
     fn drop(&mut self) {
         self.end();
@@ -323,6 +329,24 @@ fn find_link<'a>(interfaces: &'a Interfaces, router: &Router) -> Result<&'a Link
         name: router.name.clone(),
         interface: router.interface.clone(),
     })
+}
+
+/// A router with everything that can fail behind it.
+struct Prepared {
+    router: Router,
+    link: Link,
+    wiring: Wiring,
+}
+
+/// All or none.
+fn prepare(interfaces: &Interfaces, routers: Vec<Router>) -> Result<Vec<Prepared>, StartError> {
+    let prepare = |router: Router| {
+        let link = find_link(interfaces, &router)?.clone();
+        refuse_taken(interfaces, &router)?;
+        let wiring = wiring::open(&link, &router.vrrp).map_err(StartError::system(opening(&router)))?;
+        Ok(Prepared { router, link, wiring })
+    };
+    routers.into_iter().map(prepare).collect()
 }
 
 fn refuse_taken(interfaces: &Interfaces, router: &Router) -> Result<(), StartError> {

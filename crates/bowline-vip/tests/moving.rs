@@ -6,6 +6,8 @@ use bowline_sys::rtnetlink::{OUR_MARK, Scope};
 use bowline_vip::Event;
 use bowline_vrrp::{Reason, State};
 use common::*;
+use std::io::{ErrorKind, Read};
+use std::net::{IpAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
 #[test]
@@ -115,4 +117,37 @@ fn whoever_can_serve_takes_over_from_whoever_cannot_and_nothing_moves_back() {
     let heard = first.tally().adverts_received;
     wait_until("time passes", || first.tally().adverts_received > heard + 10);
     assert_eq!((first.state(), second.state()), (State::Backup, State::Active));
+}
+
+#[test]
+fn connections_that_others_have_on_the_address_end_with_it() {
+    let Some(([a, b, client], _switch)) = three_hosts() else { return };
+    let first = Node::start(&a, settings(&a, &[VIP]));
+    first.wait_held(&a, VIP);
+    let second = Node::start(&b, settings(&b, &[VIP]));
+    wait_until("adverts are heard", || second.tally().adverts_received > 5);
+    // An API server that listens on everything.
+    let listener = a.inside(|| TcpListener::bind(("0.0.0.0", 0))).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let dial = |from: &Host, to: IpAddr| {
+        let client = from.inside(|| TcpStream::connect((to, port))).unwrap();
+        client.set_read_timeout(Some(PATIENCE)).unwrap();
+        client
+    };
+    let mut accepted_client = dial(&client, ip(VIP));
+    let (mut accepted, _) = listener.accept().unwrap();
+    let mut queued = dial(&client, ip(VIP));
+    let mut of_successor = dial(&b, ip(VIP));
+    let mut over_node = dial(&client, a.v4());
+    let memory = first.memory.clone();
+    first.vips.leave();
+    for end in [&mut accepted_client, &mut queued] {
+        assert_eq!(end.read(&mut [0]).unwrap_err().kind(), ErrorKind::ConnectionReset);
+    }
+    for end in [&mut accepted, &mut of_successor] {
+        assert_eq!(end.read(&mut [0]).unwrap_err().kind(), ErrorKind::ConnectionAborted);
+    }
+    memory.wait_for(|event| matches!(event, Event::ConnectionsEnded { count: 3, .. }));
+    over_node.set_read_timeout(Some(A_WHILE)).unwrap();
+    assert_eq!(over_node.read(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock, "not concerned");
 }

@@ -26,7 +26,7 @@ const WALLS: [Wall; 10] = [
     },
     Wall { name: "bowline-vrrp", normal: &["bowline-sansio"], dev: &["insta", "proptest"] },
     Wall { name: "bowline-sys", normal: &["rustix", "socket2"], dev: &[] },
-    Wall { name: "bowline-vip", normal: &["bowline-sansio", "bowline-sys", "bowline-vrrp"], dev: &[] },
+    Wall { name: "bowline-vip", normal: &["bowline-sansio", "bowline-sys", "bowline-vrrp"], dev: &["rustix"] },
     Wall {
         name: "bowline-proxy",
         normal: &["bowline-sansio", "bowline-sys", "bowline-pool", "thiserror"],

@@ -20,8 +20,18 @@ impl Hands {
     /// Ends what is connected to `addresses` after everybody was evicted: connections of other processes, and of workers that
     /// hang.
     pub(crate) fn end_connections(&self, router: &Arc<str>, addresses: &[IpAddr]) {
+        self.end(router, Side::Local, addresses);
+    }
+
+    /// Ends connections of this host's own clients to `addresses`, which were elsewhere until now: the former holder cannot
+    /// reach them any more, because what comes from an address that is here is not let in.
+    pub(crate) fn end_dials(&self, router: &Arc<str>, addresses: &[IpAddr]) {
+        self.end(router, Side::Remote, addresses);
+    }
+
+    fn end(&self, router: &Arc<str>, side: Side, addresses: &[IpAddr]) {
         let Some(sock_diag) = &self.sock_diag else { return };
-        match sock_diag.end_all(&Filter { side: Side::Local, addresses, port: None }) {
+        match sock_diag.end_all(&Filter { side, addresses, port: None }) {
             Ok(ended) if ended.ended == 0 => {}
             Ok(ended) => {
                 self.sink.event(Event::ConnectionsEnded { router: Arc::clone(router), count: ended.ended });

@@ -82,7 +82,7 @@ impl Kept {
     }
 
     /// Does what was ordered since the last time; whether there is an answer.
-    pub(crate) fn obey(&mut self, hands: &mut Hands, now: Instant) -> bool {
+    pub(crate) fn obey(&mut self, hands: &mut Hands, shared: &Shared, now: Instant) -> bool {
         let order = self.cell.order();
         let waits = self.remove_at.is_some_and(|at| at > now);
         if waits || (order.number == self.done.number && self.remove_at.is_none()) {
@@ -92,12 +92,17 @@ impl Kept {
         if let_go && !self.let_go(hands, now) {
             return false;
         }
+        let was_here = !self.held.is_empty();
         let outcome = match order.wish {
             Wish::Hold => self.hold(hands),
             Wish::LetGo | Wish::Nothing => Outcome::Released,
         };
         self.done = order;
         self.cell.set_answer(Answer { number: order.number, outcome });
+        if outcome == Outcome::Held && !was_here {
+            shared.adverts_waker.wake();
+            hands.end_dials(&self.cell.name, self.addresses().as_slice());
+        }
         if let_go {
             // Clients come in again when the address does.
             hands.serving.readmit(self.addresses().as_slice());

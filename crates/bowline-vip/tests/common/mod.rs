@@ -82,10 +82,17 @@ impl Host {
         ip(&format!("10.9.0.{}", self.number))
     }
 
+    /// As soon as there is one.
+    #[track_caller]
     pub(crate) fn v6(&self) -> IpAddr {
-        let interfaces = self.netlink.interfaces().unwrap();
-        let index = interfaces.by_name(LINK).unwrap().index;
-        interfaces.link_local(index).unwrap().into()
+        let mut found = None;
+        wait_until("a link-local address", || {
+            let interfaces = self.netlink.interfaces().unwrap();
+            let link = interfaces.by_name(LINK).unwrap();
+            found = interfaces.link_local(link.index).filter(|_| link.running);
+            found.is_some()
+        });
+        found.unwrap().into()
     }
 
     pub(crate) fn set_link(&self, state: LinkState) {
@@ -97,32 +104,58 @@ impl Host {
 pub(crate) fn two_hosts() -> Option<(Host, Host)> {
     let (a, b) = (Host::new(1)?, Host::new(2)?);
     a.namespace.join(LINK, &b.namespace, LINK).unwrap();
-    for host in [&a, &b] {
+    switch_on(&[&a, &b]);
+    Some((a, b))
+}
+
+/// Three machines, 10.9.0.1 to 10.9.0.3, on a switch, which is there as long as the last one.
+pub(crate) fn three_hosts() -> Option<([Host; 3], Namespace)> {
+    let hosts = [Host::new(1)?, Host::new(2)?, Host::new(3)?];
+    let switch = Namespace::create().unwrap();
+    let ip_command = |arguments: &str| {
+        let mut command = std::process::Command::new("ip");
+        command.args(arguments.split(' '));
+        assert!(switch.inside(|| command.status()).unwrap().unwrap().success(), "ip {arguments}");
+    };
+    ip_command("link add switch type bridge forward_delay 0 mcast_snooping 0");
+    ip_command("link set switch up");
+    for host in &hosts {
+        let port = format!("port{}", host.number);
+        host.namespace.join(LINK, &switch, &port).unwrap();
+        ip_command(&format!("link set {port} master switch"));
+        ip_command(&format!("link set {port} up"));
+    }
+    switch_on(&hosts.each_ref());
+    Some((hosts, switch))
+}
+
+fn switch_on(hosts: &[&Host]) {
+    for host in hosts {
         // With duplicate address detection a link-local address is tentative for more than a second.
         let detection = format!("/proc/sys/net/ipv6/conf/{LINK}/accept_dad");
         host.inside(|| std::fs::write(detection, "0")).unwrap();
         host.namespace.add_address(LINK, host.v4(), 24).unwrap();
         host.set_link(LinkState::Up);
     }
-    for host in [&a, &b] {
-        wait_until("a link-local address", || {
-            let interfaces = host.netlink.interfaces().unwrap();
-            let link = interfaces.by_name(LINK).unwrap();
-            link.running && interfaces.link_local(link.index).is_some()
-        });
+    for host in hosts {
+        host.v6();
     }
-    Some((a, b))
 }
 
 /// A router of `host` with adverts every 100 ms and priorities 254, 250, ... in the order of the hosts.
 pub(crate) fn settings(host: &Host, vips: &[&str]) -> Settings {
+    let source = if ip(vips[0]).is_ipv4() { host.v4() } else { host.v6() };
+    settings_of(host.number, source, vips)
+}
+
+pub(crate) fn settings_of(number: u8, source: IpAddr, vips: &[&str]) -> Settings {
     let interval = Centiseconds::new(10).unwrap();
     let addresses = Addresses::new(vips.iter().map(|vip| ip(vip)).collect()).unwrap();
-    let rank = host.number - 1;
+    let rank = number - 1;
     Settings {
         vrid: Vrid::new(51).unwrap(),
         protocol: Protocol::V3 { interval, checksum: ChecksumForm::PseudoHeader },
-        source: if ip(vips[0]).is_ipv4() { host.v4() } else { host.v6() },
+        source,
         addresses,
         priority: Priority::new(254 - 4 * rank).unwrap(),
         rank,
@@ -162,13 +195,20 @@ pub(crate) enum Asked {
 /// Serves nobody, and remembers what it was asked, and whether the address was there then.
 pub(crate) struct Stand {
     pub(crate) alive: AtomicBool,
+    /// The advert thread hangs in its question whether clients are served.
+    pub(crate) hangs: AtomicBool,
     asked: Mutex<Vec<(Asked, bool, Instant)>>,
     netlink: OnceLock<Rtnetlink>,
 }
 
 impl Default for Stand {
     fn default() -> Self {
-        Self { alive: AtomicBool::new(true), asked: Mutex::default(), netlink: OnceLock::new() }
+        Self {
+            alive: AtomicBool::new(true),
+            hangs: AtomicBool::new(false),
+            asked: Mutex::default(),
+            netlink: OnceLock::new(),
+        }
     }
 }
 
@@ -198,6 +238,9 @@ impl Stand {
 
 impl Serving for Stand {
     fn alive(&self) -> bool {
+        if std::thread::current().name() == Some("vip-adverts") {
+            wait_until("it goes on", || !self.hangs.load(Ordering::Relaxed));
+        }
         self.alive.load(Ordering::Relaxed)
     }
 
@@ -213,12 +256,15 @@ impl Serving for Stand {
 /// Remembers every event.
 #[derive(Default)]
 pub(crate) struct Memory {
+    /// The keeper hangs in its next event.
+    pub(crate) hangs: AtomicBool,
     events: Mutex<Vec<Event>>,
     more: Condvar,
 }
 
 impl Sink for Memory {
     fn event(&self, event: Event) {
+        wait_until("it goes on", || !self.hangs.load(Ordering::Relaxed));
         self.events.lock().unwrap().push(event);
         self.more.notify_all();
     }
@@ -262,7 +308,16 @@ impl Node {
 
     #[track_caller]
     pub(crate) fn start_all(host: &Host, routers: Vec<Router>) -> Self {
-        let (stand, memory) = (Arc::new(Stand::default()), Arc::new(Memory::default()));
+        Self::start_with(host, routers, Arc::default(), Arc::default())
+    }
+
+    #[track_caller]
+    pub(crate) fn start_with(
+        host: &Host,
+        routers: Vec<Router>,
+        stand: Arc<Stand>,
+        memory: Arc<Memory>,
+    ) -> Self {
         let netlink = host.inside(Rtnetlink::open).unwrap();
         stand.netlink.set(netlink).ok().unwrap();
         let serving = Arc::clone(&stand) as Arc<dyn Serving>;

@@ -1,0 +1,261 @@
+//! A daemon that is killed, frozen or wedged does not keep its address.
+
+mod common;
+#[path = "common/process.rs"]
+mod process;
+
+use bowline_sys::rtnetlink::Lease;
+use bowline_vip::Event;
+use bowline_vrrp::{Fault, Reason, State};
+use common::*;
+use process::{Daemon, lives, pid};
+use rustix::process::{Signal, kill_process};
+use std::num::NonZeroU32;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+#[test]
+#[ignore = "the guard of the tests in this file"]
+fn child_guard() {
+    bowline_vip::watch_over().unwrap();
+}
+
+#[test]
+#[ignore = "a daemon for the tests in this file"]
+fn child_daemon() {
+    process::run();
+}
+
+/// A daemon on the first host that has the address, and a node on the second that waits.
+fn daemon_and_node(hosts: &(Host, Host), vips: &[&str]) -> (Daemon, Node) {
+    let (a, b) = hosts;
+    let daemon = Daemon::start(a, vips);
+    wait_until("the address", || vips.iter().all(|vip| a.has(vip)));
+    let node = Node::start(b, settings(b, vips));
+    wait_until("adverts are heard", || node.tally().adverts_received > 5);
+    assert_eq!(node.state(), State::Backup);
+    (daemon, node)
+}
+
+#[test]
+fn a_guard_takes_the_address_from_a_daemon_that_was_killed() {
+    let Some(hosts) = two_hosts() else { return };
+    for vips in [&[VIP][..], &["fe80::9:100", "2001:db8::100"]] {
+        let (mut daemon, node) = daemon_and_node(&hosts, vips);
+        let guard = daemon.guard();
+        // What ends the whole group in order does not end the guard before the daemon.
+        for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
+            kill_process(pid(guard), signal).unwrap();
+        }
+        let start = Instant::now();
+        daemon.kill();
+        wait_until("nobody has it there", || vips.iter().all(|vip| !hosts.0.has(vip)));
+        let gone = start.elapsed();
+        // Far below the lease of a second, of which two thirds at least are left.
+        assert!(gone < Duration::from_millis(500), "{gone:?}");
+        node.wait_held(&hosts.1, vips[0]);
+        println!("{vips:?}: gone after {gone:?}, taken after {:?}", start.elapsed());
+        let said = node.memory.wait_for(|event| {
+            matches!(
+                event,
+                Event::Router { event: bowline_vrrp::Event::Transition { to: State::Active, .. }, .. }
+            )
+        });
+        let Event::Router { event: bowline_vrrp::Event::Transition { reason, .. }, .. } = said else {
+            panic!()
+        };
+        assert_eq!(reason, Reason::HolderLeft, "priority 0 was sent");
+        wait_until("the guard has ended", || !lives(guard));
+    }
+}
+
+#[test]
+fn the_lease_takes_the_address_from_a_daemon_that_was_killed_with_its_guard() {
+    let Some(hosts) = two_hosts() else { return };
+    let (mut daemon, node) = daemon_and_node(&hosts, &[VIP]);
+    kill_process(pid(daemon.guard()), Signal::KILL).unwrap();
+    daemon.kill();
+    node.wait_held(&hosts.1, VIP);
+    wait_until("one holder", || holders(&[&hosts.0, &hosts.1], VIP) == 1);
+    assert!(hosts.1.has(VIP));
+}
+
+#[test]
+fn a_guard_that_was_killed_is_replaced_and_knows_what_the_first_one_knew() {
+    let Some(hosts) = two_hosts() else { return };
+    let (mut daemon, node) = daemon_and_node(&hosts, &[VIP]);
+    let first = daemon.guard();
+    kill_process(pid(first), Signal::KILL).unwrap();
+    wait_until("another guard", || daemon.guard() != first);
+    // It has been told when it has a socket for what it may have to say.
+    let second = daemon.guard();
+    wait_until("it was told", || raw_sockets(second) > 0);
+    daemon.kill();
+    wait_until("nobody has it there", || !hosts.0.has(VIP));
+    node.wait_held(&hosts.1, VIP);
+    wait_until("the guard has ended", || !lives(second));
+}
+
+/// Sockets of a process that are neither of netlink nor of this host's own.
+fn raw_sockets(process: u32) -> usize {
+    let raw = std::fs::read_to_string(format!("/proc/{process}/net/raw")).unwrap_or_default();
+    let inode = |line: &str| line.split_whitespace().nth(9).map(str::to_owned);
+    let known: Vec<_> = raw.lines().skip(1).filter_map(inode).collect();
+    let Ok(open) = std::fs::read_dir(format!("/proc/{process}/fd")) else { return 0 };
+    let target = |entry: std::io::Result<std::fs::DirEntry>| std::fs::read_link(entry.ok()?.path()).ok();
+    let sockets = open.filter_map(target).map(|target| target.to_string_lossy().into_owned());
+    sockets.filter(|socket| known.iter().any(|inode| *socket == format!("socket:[{inode}]"))).count()
+}
+
+#[test]
+fn a_guard_ends_with_a_daemon_that_ends_in_order_and_does_nothing() {
+    let Some(hosts) = two_hosts() else { return };
+    let (mut daemon, node) = daemon_and_node(&hosts, &[VIP]);
+    let guard = daemon.guard();
+    daemon.end();
+    node.wait_held(&hosts.1, VIP);
+    assert!(!hosts.0.has(VIP) && !lives(guard));
+}
+
+#[test]
+fn a_frozen_daemon_loses_the_address_and_says_nothing_when_it_thaws() {
+    let Some(hosts) = two_hosts() else { return };
+    for vips in [&[VIP][..], &["fe80::9:100", "2001:db8::100"]] {
+        let (daemon, node) = daemon_and_node(&hosts, vips);
+        let start = Instant::now();
+        daemon.freeze();
+        node.wait_held(&hosts.1, vips[0]);
+        let taken = start.elapsed();
+        wait_until("one holder", || !vips.iter().any(|vip| hosts.0.has(vip)));
+        let (alone, heard) = (start.elapsed(), node.tally().adverts_received);
+        println!("{vips:?}: taken after {taken:?}, alone after {alone:?}");
+        daemon.thaw();
+        let sent = node.tally().adverts_sent;
+        wait_until("time passes", || node.tally().adverts_sent > sent + 20);
+        assert_eq!(node.tally().adverts_received, heard, "it spoke");
+        assert_eq!(node.state(), State::Active);
+        assert!(!vips.iter().any(|vip| hosts.0.has(vip)), "it took it back");
+        // It takes part again.
+        node.vips.leave();
+        wait_until("it has it again", || vips.iter().all(|vip| hosts.0.has(vip)));
+    }
+}
+
+#[test]
+fn a_daemon_that_was_frozen_for_less_than_its_lease_steps_back_too() {
+    let Some(hosts) = two_hosts() else { return };
+    let (daemon, node) = daemon_and_node(&hosts, &[VIP]);
+    daemon.freeze();
+    node.wait(State::Active);
+    let heard = node.tally().adverts_received;
+    daemon.thaw();
+    wait_until("one holder", || holders(&[&hosts.0, &hosts.1], VIP) == 1);
+    node.wait_held(&hosts.1, VIP);
+    assert_eq!(node.tally().adverts_received, heard, "it spoke");
+    assert_eq!(node.state(), State::Active);
+}
+
+#[test]
+fn a_backup_that_was_frozen_does_not_take_over_from_a_holder_that_lives() {
+    let Some(hosts) = two_hosts() else { return };
+    let (a, b) = &hosts;
+    let node = Node::start(a, settings(a, &[VIP]));
+    node.wait_held(a, VIP);
+    let daemon = Daemon::start(b, &[VIP]);
+    let guard = daemon.guard();
+    for _ in 0..3 {
+        // Until it takes part it would know no holder, and be right to become one.
+        let sent = node.tally().adverts_sent;
+        wait_until("it has heard", || node.tally().adverts_sent > sent + 5);
+        daemon.freeze();
+        let sent = node.tally().adverts_sent;
+        wait_until("time passes", || node.tally().adverts_sent > sent + 10);
+        daemon.thaw();
+    }
+    let sent = node.tally().adverts_sent;
+    wait_until("time passes", || node.tally().adverts_sent > sent + 10);
+    assert_eq!((node.tally().adverts_received, node.state()), (0, State::Active));
+    assert!(lives(guard) && !b.has(VIP));
+}
+
+#[test]
+fn with_a_wedged_worker_the_address_moves_and_comes_to_nobody_while_it_hangs() {
+    let Some((a, b)) = two_hosts() else { return };
+    let first = Node::start(&a, settings(&a, &[VIP]));
+    first.wait_held(&a, VIP);
+    let second = Node::start(&b, settings(&b, &[VIP]));
+    wait_until("adverts are heard", || second.tally().adverts_received > 5);
+    let start = Instant::now();
+    first.stand.alive.store(false, Ordering::Relaxed);
+    second.wait_held(&b, VIP);
+    println!("moved after {:?}", start.elapsed());
+    first.wait(State::Fault);
+    assert_eq!(first.status().vrrp.fault, Some(Fault::NotServing));
+    wait_until("one holder", || !a.has(VIP));
+    assert_eq!(first.stand.evictions(), 1);
+    first.stand.alive.store(true, Ordering::Relaxed);
+    first.wait(State::Backup);
+    assert_eq!(second.state(), State::Active);
+    // Nobody else is left, and it hangs again: rather nobody than somebody who does not serve.
+    first.stand.alive.store(false, Ordering::Relaxed);
+    first.wait(State::Fault);
+    second.vips.leave();
+    assert_eq!(holders(&[&a, &b], VIP), 0);
+    first.stand.alive.store(true, Ordering::Relaxed);
+    first.wait_held(&a, VIP);
+}
+
+#[test]
+fn a_short_stall_of_a_worker_moves_nothing() {
+    let Some((a, b)) = two_hosts() else { return };
+    let first = Node::start(&a, settings(&a, &[VIP]));
+    first.wait_held(&a, VIP);
+    let second = Node::start(&b, settings(&b, &[VIP]));
+    wait_until("adverts are heard", || second.tally().adverts_received > 5);
+    let withheld = first.tally().adverts_withheld;
+    first.stand.alive.store(false, Ordering::Relaxed);
+    wait_until("an advert is withheld", || first.tally().adverts_withheld > withheld);
+    first.stand.alive.store(true, Ordering::Relaxed);
+    let heard = second.tally().adverts_received;
+    wait_until("adverts are heard", || second.tally().adverts_received > heard + 5);
+    assert_eq!((first.state(), second.state()), (State::Active, State::Backup));
+    assert_eq!(first.stand.evictions(), 0);
+}
+
+#[test]
+fn an_advert_thread_that_hangs_keeps_no_address() {
+    let Some((a, b)) = two_hosts() else { return };
+    let first = Node::start(&a, settings(&a, &[VIP]));
+    first.wait_held(&a, VIP);
+    let second = Node::start(&b, settings(&b, &[VIP]));
+    wait_until("adverts are heard", || second.tally().adverts_received > 5);
+    first.stand.hangs.store(true, Ordering::Relaxed);
+    second.wait_held(&b, VIP);
+    wait_until("one holder", || !a.has(VIP));
+    let heard = second.tally().adverts_received;
+    first.stand.hangs.store(false, Ordering::Relaxed);
+    first.wait(State::Backup);
+    assert_eq!((second.state(), second.tally().adverts_received), (State::Active, heard));
+    assert!(!a.has(VIP) && first.stand.evictions() > 0);
+}
+
+#[test]
+fn a_keeper_that_hangs_moves_the_address() {
+    let Some((a, b)) = two_hosts() else { return };
+    let first = Node::start(&a, settings(&a, &[VIP]));
+    first.wait_held(&a, VIP);
+    let second = Node::start(&b, settings(&b, &[VIP]));
+    wait_until("adverts are heard", || second.tally().adverts_received > 5);
+    // It has something to say, and does not come back from it.
+    first.memory.hangs.store(true, Ordering::Relaxed);
+    a.netlink().remove(&lease(&a)).unwrap();
+    second.wait_held(&b, VIP);
+    assert!(!a.has(VIP));
+    first.memory.hangs.store(false, Ordering::Relaxed);
+    first.wait(State::Backup);
+    assert_eq!((second.state(), holders(&[&a, &b], VIP)), (State::Active, 1));
+}
+
+fn lease(host: &Host) -> Lease {
+    Lease { interface: host.link_index(), address: ip(VIP), valid: NonZeroU32::MIN }
+}
