@@ -99,6 +99,7 @@ impl Adverts {
             lane.fire(round);
             lane.publish();
         }
+        self.follow(round);
         self.lanes.retain(|lane| {
             if lane.is_over() {
                 lane.cell.end();
@@ -123,14 +124,39 @@ impl Adverts {
         lane.hear_link(&mut self.buffer, others, round);
     }
 
-    /// Those of the router and of all that move with it.
+    /// Those that somebody else than the router's machine has found.
     fn faults_of(&self, index: usize, now: Instant) -> Faults {
         let dead = self.dead_since.is_some_and(|since| now.since(since) >= FAULT_AFTER);
-        let none = Faults::default().with(Fault::NotServing, dead);
-        let Some(lane) = self.lanes.get(index) else { return none };
-        let group = &lane.cell.group;
-        let companions = self.lanes.iter().filter(|other| group.is_some() && other.cell.group == *group);
-        companions.fold(none.and(lane.cell.faults()), |faults, other| faults.and(other.cell.faults()))
+        let Some(lane) = self.lanes.get(index) else { return Faults::default() };
+        let of_group = self.companions(index).any(Lane::has_fault_of_its_own);
+        lane.cell.faults().with(Fault::NotServing, dead).with(Fault::Group, of_group)
+    }
+
+    /// Those that move with it.
+    fn companions(&self, index: usize) -> impl Iterator<Item = &Lane> {
+        let lane = self.lanes.get(index);
+        let group = lane.and_then(|lane| lane.cell.group.as_ref());
+        let id = lane.map(|lane| lane.id);
+        let is_one = move |other: &&Lane| {
+            group.is_some() && other.cell.group.as_ref() == group && Some(other.id) != id
+        };
+        self.lanes.iter().filter(is_one)
+    }
+
+    /// Where one has taken over, the others of its group do so too.
+    fn follow(&mut self, round: Round<'_>) {
+        for index in 0..self.lanes.len() {
+            let Some(lane) = self.lanes.get_mut(index) else { continue };
+            if !lane.took_over() {
+                continue;
+            }
+            let (id, group) = (lane.id, lane.cell.group.clone());
+            for other in &mut self.lanes {
+                if group.is_some() && other.cell.group == group && other.id != id {
+                    other.take_over(round);
+                }
+            }
+        }
     }
 
     fn read_mail(&mut self, round: Round<'_>) {

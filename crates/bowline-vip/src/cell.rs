@@ -120,8 +120,8 @@ impl Faults {
         if there { Self(self.0 | Self::bit(fault)) } else { Self(self.0 & !Self::bit(fault)) }
     }
 
-    pub(crate) const fn and(self, others: Self) -> Self {
-        Self(self.0 | others.0)
+    pub(crate) const fn is_none(self) -> bool {
+        self.0 == 0
     }
 
     pub(crate) const fn has(self, fault: Fault) -> bool {
@@ -136,6 +136,7 @@ impl Faults {
             Fault::CannotSend => 8,
             Fault::NotHeld => 16,
             Fault::CannotServe => 32,
+            Fault::Group => 64,
         }
     }
 }

@@ -7,8 +7,8 @@ use bowline_sys::announce::{Announcer, Frame};
 use bowline_sys::vrrp_socket::{ROOM, Received, VrrpSocket};
 use bowline_vrrp::timers::replaced_after;
 use bowline_vrrp::{
-    Advert, Config, Discard, Event, Family, Fault, Input, Loss, Output, State, Status, Tenure, Transmission,
-    VirtualRouter, receive,
+    Advert, Config, Discard, Event, Family, Fault, Input, Loss, Output, Reason, State, Status, Tenure,
+    Transmission, VirtualRouter, receive,
 };
 use std::io;
 use std::sync::Arc;
@@ -75,6 +75,8 @@ pub(crate) struct Lane {
     /// Nothing may be sent: this thread stood still, and what the machine knows is old.
     muted: bool,
     stalled: bool,
+    /// It has, and its group does not know it yet.
+    took_over: bool,
     failing: Option<Failing>,
     published: Status,
 }
@@ -106,6 +108,7 @@ impl Lane {
             leaves: false,
             muted: false,
             stalled: false,
+            took_over: false,
             failing: None,
             published,
         }
@@ -184,6 +187,34 @@ impl Lane {
         self.handle(Input::Received(advert), round);
     }
 
+    /// Whether something is wrong that is not another one's of its group.
+    pub(crate) fn has_fault_of_its_own(&self) -> bool {
+        let found_outside = !self.faults.with(Fault::Group, false).is_none();
+        let found_inside = match self.machine.status().fault {
+            Some(Fault::NotHeld) => true,
+            Some(
+                Fault::LinkDown
+                | Fault::NoSource
+                | Fault::NotServing
+                | Fault::CannotSend
+                | Fault::Group
+                | Fault::CannotServe,
+            )
+            | None => false,
+        };
+        found_outside || found_inside
+    }
+
+    /// Whether it has become Active of its own accord, once.
+    pub(crate) const fn took_over(&mut self) -> bool {
+        std::mem::replace(&mut self.took_over, false)
+    }
+
+    /// Becomes Active because another one of its group has.
+    pub(crate) fn take_over(&mut self, round: Round<'_>) {
+        self.handle(Input::TakeOver, round);
+    }
+
     /// What keeper and handle have said since the last time. `faults` are those of the whole group.
     pub(crate) fn hear_shell(&mut self, faults: Faults, round: Round<'_>) {
         let can_serve = self.cell.can_serve();
@@ -194,6 +225,7 @@ impl Lane {
         for fault in Faults::KEEPERS {
             self.set_fault(fault, faults.has(fault), round);
         }
+        self.set_fault(Fault::Group, faults.has(Fault::Group), round);
         // Once given up it stays so until somebody serves, however it came to it.
         let given_up = self.faults.has(Fault::NotServing) && !round.alive;
         self.set_fault(Fault::NotServing, faults.has(Fault::NotServing) || given_up, round);
@@ -371,7 +403,10 @@ impl Lane {
 
     fn tell(&mut self, event: Event, round: Round<'_>) {
         match event {
-            Event::Transition { to, .. } => self.cell.counters.transition(to),
+            Event::Transition { to, reason, .. } => {
+                self.cell.counters.transition(to);
+                self.took_over |= to == State::Active && reason != Reason::Group;
+            }
             Event::Stalled { .. } => self.stalled = true,
             Event::PriorityChanged { .. }
             | Event::HolderChanged { .. }

@@ -139,7 +139,7 @@ fn a_group_moves_together() {
     wait_until("both are Active", || state(0) == State::Active && state(1) == State::Active);
     ip_command(&a, &format!("address delete {}/24 dev {LINK}", a.v4()));
     wait_until("neither is", || state(0) == State::Fault && state(1) == State::Fault);
-    assert_eq!(node.vips.status()[1].vrrp.fault, Some(Fault::NoSource));
+    assert_eq!(node.vips.status()[1].vrrp.fault, Some(Fault::Group));
     a.namespace.add_address(LINK, a.v4(), 24).unwrap();
     wait_until("both are Active again", || state(0) == State::Active && state(1) == State::Active);
 }
