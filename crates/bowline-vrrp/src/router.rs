@@ -47,7 +47,8 @@ mod timer;
 pub use adverts::adverts;
 pub use status::{Heard, Status};
 
-/// The priority of a router that cannot serve, where priorities have no bands: any other goes before it.
+/// The priority of a router that cannot serve, where priorities have no bands: any other goes before it, and one that can serve
+/// takes over from it.
 pub const LAST_RESORT: u8 = 1;
 
 /// An owner that has heard another owner counts as this.
@@ -340,7 +341,6 @@ impl VirtualRouter {
             State::Backup => self.wait_anew(now),
             State::Active => {
                 self.release(Reason::Stalled);
-                self.active_interval = self.config.interval();
                 self.become_backup(Reason::Stalled, now);
             }
             State::HandingOver => self.end_hand_over(Reason::Stalled, now),

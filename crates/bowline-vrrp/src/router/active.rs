@@ -288,7 +288,6 @@ impl VirtualRouter {
             HandOver::CannotServe => {}
         }
         if self.faults.is_empty() {
-            self.active_interval = self.config.interval();
             self.become_backup(reason, now);
         } else {
             self.transition(State::Fault, reason, now);

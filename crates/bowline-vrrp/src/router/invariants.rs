@@ -28,6 +28,8 @@ impl VirtualRouter {
             State::HandingOver => assert!(armed(Timer::HandOver), "a hand-over without end"),
             State::Fault => assert!(!self.faults.is_empty(), "a fault without one"),
         }
+        let may_be_faulty = self.state == State::Initialize || self.state == State::Fault;
+        assert!(may_be_faulty || self.faults.is_empty(), "{:?} with {:?}", self.state, self.faults.first());
         let fits = match (self.state, self.holding) {
             (State::Active, Holding::Acquiring { .. }) => {
                 assert!(armed(Timer::Acquire) != armed(Timer::PutBack), "who waits for the addresses?");
@@ -43,11 +45,6 @@ impl VirtualRouter {
             }
         };
         assert!(fits, "{:?} in {:?}", self.holding, self.state);
-        match self.state {
-            State::Initialize | State::Fault => {}
-            State::Backup | State::Active => assert!(self.faults.is_empty(), "{:?} with a fault", self.state),
-            State::HandingOver => assert!(self.faults.is_empty(), "a hand-over with a fault"),
-        }
         assert_eq!(armed(Timer::Retry), self.state == State::Fault && self.faults.contains(Fault::NotHeld));
         let priority = effective_priority(&self.config, self.can_serve, self.rival_owner);
         assert_eq!(self.adverts.priority(), priority, "adverts with another priority");

@@ -26,6 +26,8 @@ pub struct Status {
     pub fault: Option<Fault>,
     /// Whether the kernel has said that it has all the addresses.
     pub held: bool,
+    /// Whether the kernel has said that it has none of them, or was never told to take them.
+    pub released: bool,
     /// The present tenure, or the last one.
     pub tenure: Option<Tenure>,
 }
@@ -59,6 +61,7 @@ impl VirtualRouter {
             can_serve: self.can_serve,
             fault: self.faults.first(),
             held: self.holding == Holding::Held,
+            released: self.holding == Holding::None,
             tenure: self.tenure,
         }
     }

@@ -88,3 +88,19 @@ fn a_lower_one_and_one_that_leaves_are_answered_at_once() {
     assert_eq!(done(subject.step(heard(3, 0), now)), [Said::Advert(250)]);
     assert_eq!(subject.state(), State::Active);
 }
+
+#[test]
+fn timeouts_handled_late_do_not_stretch_the_period() {
+    let mut subject = Subject::active(settings());
+    let began = subject.status().since;
+    let mut last = began;
+    for _ in 0..200 {
+        let due = subject.router.get().poll_timeout().unwrap();
+        let now = due + Duration::from_millis(4);
+        if subject.step(Input::Timeout, now).contains(&Said::Advert(250)) {
+            last = now;
+        }
+    }
+    let periods = last.since(began).as_millis();
+    assert_eq!(periods % 100, 4, "{periods} ms after the first");
+}

@@ -211,3 +211,80 @@ fn ability_does_not_shorten_the_wait_after_standing_still() {
     subject.step(Input::CanServe(true), ms(700));
     assert_eq!(subject.timeout().0, ms(600) + Duration::from_nanos(302_343_750));
 }
+
+#[test]
+fn what_the_machine_finds_itself_nobody_tells_it() {
+    let mut subject = Subject::active(settings());
+    let now = subject.now();
+    for fault in [Fault::NotHeld, Fault::CannotServe] {
+        assert_eq!(subject.step(Input::Fault(fault), now), []);
+    }
+    let mut subject = Subject::new(with(|s| s.when_all_bad = WhenAllBad::Release));
+    subject.step(Input::Start, ms(0));
+    assert_eq!(subject.step(Input::Recovered(Fault::CannotServe), ms(0)), []);
+}
+
+#[test]
+fn one_that_left_without_its_addresses_may_try_again() {
+    let mut subject = Subject::started(settings());
+    let (now, _) = subject.timeout();
+    subject.step(Input::NotHeld(subject.tenure()), now);
+    subject.step(Input::Leave, now);
+    subject.step(Input::Start, now);
+    assert_eq!(subject.state(), State::Backup);
+}
+
+#[test]
+fn an_answer_that_comes_before_a_lost_address_is_put_back_is_not_for_it() {
+    let mut subject = Subject::active(settings());
+    let (now, tenure) = (subject.now(), subject.tenure());
+    subject.step(Input::Lost(tenure, Loss::Removed), now);
+    subject.step(Input::Lost(tenure, Loss::Removed), now + Duration::from_millis(1));
+    // The answer to the first order; the address went after it.
+    assert_eq!(subject.step(Input::Held(tenure), now + Duration::from_millis(2)), []);
+    assert!(!subject.status().held);
+}
+
+/// What was learned before says nothing about those that are heard after standing still.
+#[test]
+fn a_router_that_stood_still_waits_by_its_own_interval() {
+    let mut subject = Subject::started(settings());
+    let slow = Advert { interval: Duration::from_secs(10), ..advert(1, 254) };
+    subject.step(Input::Received(slow), ms(0));
+    let (now, _) = subject.run_until_change(ms(60_000)).unwrap();
+    subject.step(Input::Stalled, now);
+    assert_eq!(subject.timeout().0, now + Duration::from_nanos(322_343_750));
+}
+
+#[test]
+fn a_backup_that_stood_still_does_not_judge_by_what_it_knew() {
+    let mut subject = Subject::backup(settings(), 1, 126);
+    for at in 1..=19 {
+        subject.run_until_change(ms(100 * at));
+        subject.step(heard(1, 126), ms(100 * at));
+    }
+    subject.step(Input::Stalled, ms(1_950));
+    assert_eq!(subject.router.get().poll_timeout(), Some(ms(1_950) + Duration::from_nanos(302_343_750)));
+    subject.step(heard(1, 126), ms(1_960));
+    // Two seconds from now on, not from the beginning.
+    for at in 20..=39 {
+        assert_eq!(subject.run_until_change(ms(100 * at)), None);
+        subject.step(heard(1, 126), ms(100 * at));
+    }
+}
+
+#[test]
+fn addresses_are_released_when_the_kernel_says_so_of_this_tenure() {
+    let mut subject = Subject::active(settings());
+    assert!(subject.status().held && !subject.status().released);
+    let (now, first) = (subject.now(), subject.tenure());
+    subject.step(heard(1, 254), now);
+    assert!(!subject.status().held && !subject.status().released);
+    subject.step(Input::TakeOver, now);
+    let second = subject.tenure();
+    subject.step(heard(1, 254), now);
+    subject.step(Input::Released(first), now);
+    assert!(!subject.status().released);
+    subject.step(Input::Released(second), now);
+    assert!(subject.status().released);
+}

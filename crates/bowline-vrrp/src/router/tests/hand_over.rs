@@ -86,3 +86,48 @@ fn a_fault_ends_a_hand_over() {
     assert_eq!(done(said), [Said::Release(Reason::Fault(Fault::NotServing))]);
     assert_eq!(subject.state(), State::Initialize);
 }
+
+#[test]
+fn a_stop_during_an_offer_is_a_stop() {
+    let mut subject = Subject::active(with(|s| s.bands = false));
+    let now = subject.now();
+    subject.step(Input::CanServe(false), now);
+    subject.step(Input::Leave, now + Duration::from_millis(10));
+    subject.step(Input::CanServe(true), now + Duration::from_millis(20));
+    assert_eq!(subject.state(), State::HandingOver);
+    subject.step(heard(3, 246), now + Duration::from_millis(30));
+    assert_eq!(subject.state(), State::Initialize);
+}
+
+#[test]
+fn after_a_hand_over_for_others_the_successors_interval_is_learned() {
+    let mut subject = Subject::active(with(|s| s.bands = false));
+    let now = subject.now();
+    subject.step(Input::CanServe(false), now);
+    let slow = Advert { interval: Duration::from_secs(1), ..advert(3, 246) };
+    subject.step(Input::Received(slow), now);
+    assert_eq!((subject.state(), subject.status().holder), (State::Backup, Some(ip(3))));
+    // 3 * 1 s, 255/256 s, and its place before the holder's.
+    let due = now + Duration::from_nanos(3_000_000_000 + 996_093_750 + 20_000_000);
+    assert_eq!(subject.router.get().poll_timeout(), Some(due));
+}
+
+#[test]
+fn one_that_left_unfit_is_unfit_when_it_starts_again() {
+    let mut subject = Subject::active(with(|s| s.when_all_bad = WhenAllBad::Release));
+    let now = subject.now();
+    subject.step(Input::Leave, now);
+    subject.step(Input::CanServe(false), now);
+    subject.timeout();
+    let now = subject.now();
+    subject.step(Input::Start, now);
+    assert_eq!((subject.state(), subject.status().fault), (State::Fault, Some(Fault::CannotServe)));
+}
+
+#[test]
+fn a_group_takes_over_together() {
+    let mut subject = Subject::backup(settings(), 1, 254);
+    assert_eq!(done(subject.step(Input::TakeOver, ms(10))), [Said::Advert(250), Said::Acquire]);
+    assert_eq!((subject.state(), subject.status().reason), (State::Active, Reason::Group));
+    assert_eq!(subject.step(Input::TakeOver, ms(11)), []);
+}

@@ -230,3 +230,47 @@ fn a_backup_waits_as_its_new_configuration_says() {
     // 126/256 * 100 ms instead of 6/256.
     assert_eq!(subject.timeout().0, Instant::from_nanos(349_218_750));
 }
+
+#[test]
+fn while_two_are_active_the_interval_of_the_one_that_will_stay_counts() {
+    let mut subject = Subject::backup(settings(), 1, 254);
+    let slow = Advert { interval: Duration::from_secs(10), ..advert(3, 246) };
+    subject.step(of(slow), ms(10));
+    assert_eq!(subject.timeout().0, ms(10) + Duration::from_nanos(302_343_750));
+}
+
+#[test]
+fn one_that_yields_learns_the_interval_at_once() {
+    let mut subject = Subject::active(settings());
+    let now = subject.now();
+    subject.step(of(Advert { interval: Duration::from_secs(1), ..advert(1, 254) }), now);
+    assert_eq!(subject.router.get().poll_timeout(), Some(now + Duration::from_nanos(3_023_437_500)));
+}
+
+#[test]
+fn an_owner_may_be_one_again_after_another_priority() {
+    let owner = || Config::new(with(|s| s.priority = Priority::OWNER)).unwrap().into();
+    let mut subject = Subject::active(with(|s| s.priority = Priority::OWNER));
+    let now = subject.now();
+    subject.step(heard(1, 255), now);
+    assert_eq!(subject.status().priority, 254);
+    subject.step(Input::Reconfigure(Config::new(settings()).unwrap().into()), now);
+    subject.step(Input::Reconfigure(owner()), now);
+    assert_eq!(subject.status().priority, 255);
+}
+
+#[test]
+fn a_new_interval_of_ones_own_counts_where_nothing_else_is_known() {
+    let slow = || {
+        let interval = Centiseconds::new(100).unwrap();
+        let protocol = Protocol::V3 { interval, checksum: ChecksumForm::PseudoHeader };
+        Input::Reconfigure(Config::new(with(|s| s.protocol = protocol)).unwrap().into())
+    };
+    let mut subject = Subject::started(settings());
+    subject.step(slow(), ms(10));
+    assert_eq!(subject.timeout().0, Instant::from_nanos(3_043_437_500));
+    // A holder's interval is not replaced by it.
+    let mut subject = Subject::backup(settings(), 1, 254);
+    subject.step(slow(), ms(10));
+    assert_eq!(subject.timeout().0, Instant::from_nanos(302_343_750));
+}
