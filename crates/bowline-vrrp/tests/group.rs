@@ -130,3 +130,139 @@ proptest! {
         check_peace(&mut world)?;
     }
 }
+
+const THREE: Group = Group {
+    size: 3,
+    interval: 10,
+    bands: true,
+    when_all_bad: WhenAllBad::Keep,
+    equal: false,
+    preempt: false,
+};
+
+/// Of the kernel in this world, both ways, and the link.
+const SLACK: Duration = Duration::from_millis(10);
+
+/// A world in which node 0 has been Active for a while.
+fn settled(group: Group, seed: u64) -> World {
+    let mut world = World::new(group, seed);
+    world.run(Duration::from_secs(3));
+    assert_eq!((world.holders(), world.who_holds()), (vec![0], vec![0]));
+    (world.nobody, world.both) = (Duration::ZERO, Duration::ZERO);
+    world.transitions.clear();
+    world
+}
+
+/// Fifty times each, at any phase, with different and with equal priorities: no tail.
+#[test]
+fn a_holder_that_dies_is_replaced_within_the_active_down_interval_by_one() {
+    for seed in 0..50 {
+        let mut world = settled(Group { equal: seed % 2 == 0, ..THREE }, seed);
+        world.run(Duration::from_millis(seed * 7));
+        world.crash(0, false);
+        world.run(Duration::from_secs(2));
+        assert_eq!(world.holders(), [1], "seed {seed}");
+        assert_eq!(world.transitions.len(), 1, "seed {seed}: {:?}", world.transitions);
+        let wait = world.group.interval() * 3 + timers::skew(200, world.group.interval());
+        assert!(world.nobody <= wait + SLACK, "seed {seed}: {:?} without a holder", world.nobody);
+        assert_eq!(world.both, Duration::ZERO, "seed {seed}");
+    }
+}
+
+#[test]
+fn one_that_returns_moves_nothing() {
+    for seed in 0..50 {
+        let mut world = settled(Group { equal: seed % 2 == 0, ..THREE }, seed);
+        world.crash(0, seed % 3 == 0);
+        world.run(Duration::from_secs(2));
+        assert_eq!(world.holders(), [1], "seed {seed}");
+        world.start(0);
+        world.run(Duration::from_secs(20));
+        assert_eq!((world.holders(), world.who_holds()), (vec![1], vec![1]), "seed {seed}");
+    }
+}
+
+#[test]
+fn a_planned_stop_has_an_outage_of_one_step() {
+    for seed in 0..50 {
+        let mut world = settled(THREE, seed);
+        world.run(Duration::from_millis(seed * 7));
+        world.leave(0);
+        world.run(Duration::from_secs(5));
+        assert_eq!((world.holders(), world.state(0)), (vec![1], Some(State::Initialize)), "seed {seed}");
+        assert!(world.nobody <= SLACK && world.both <= SLACK, "{:?}, {:?}", world.nobody, world.both);
+    }
+}
+
+#[test]
+fn a_holder_that_stood_still_comes_back_as_a_backup() {
+    for seed in 0..50 {
+        let mut world = settled(THREE, seed);
+        world.pause(0, Duration::from_millis(1_200));
+        world.run(Duration::from_secs(20));
+        assert_eq!((world.holders(), world.who_holds()), (vec![1], vec![1]), "seed {seed}");
+        let reasons: Vec<_> =
+            world.transitions.iter().map(|&(_, node, _, _, reason)| (node, reason)).collect();
+        assert_eq!(reasons, [(1, Reason::NobodyHeard), (0, Reason::Stalled)], "seed {seed}");
+    }
+}
+
+/// Nobody hears the holder: another one takes over; healed, one of them stays, and nobody was without an address for long.
+#[test]
+fn one_way_loss_and_healing() {
+    for seed in 0..50 {
+        let mut world = settled(THREE, seed);
+        for other in [1, 2] {
+            world.cut(0, other, true);
+        }
+        world.run(Duration::from_secs(3));
+        assert_eq!(world.holders(), [0, 1], "seed {seed}: {:?}", world.transitions);
+        for other in [1, 2] {
+            world.cut(0, other, false);
+        }
+        world.run(Duration::from_secs(3));
+        assert_eq!((world.holders(), world.who_holds()), (vec![0], vec![0]), "seed {seed}");
+        assert_eq!(world.nobody, Duration::ZERO);
+    }
+}
+
+#[test]
+fn an_outage_seen_by_all_a_moment_apart_moves_nothing() {
+    for seed in 0..50 {
+        let mut world = settled(THREE, seed);
+        for can_serve in [false, true] {
+            for node in [0, 2, 1] {
+                world.set_can_serve(node, can_serve);
+                world.run(Duration::from_millis(900));
+            }
+            world.run(Duration::from_secs(10));
+        }
+        assert_eq!(world.transitions, [], "seed {seed}");
+    }
+}
+
+#[test]
+fn a_holder_that_cannot_serve_is_replaced_by_one_that_can() {
+    for seed in 0..50 {
+        let mut world = settled(THREE, seed);
+        world.set_can_serve(1, false);
+        world.set_can_serve(0, false);
+        world.run(STABILITY + Duration::from_millis(100) + timers::RANK_WAIT * 2 + SLACK);
+        assert_eq!((world.holders(), world.who_holds()), (vec![2], vec![2]), "seed {seed}");
+        assert!(world.nobody <= SLACK, "{:?}", world.nobody);
+        // It stays, whoever can serve again.
+        world.set_can_serve(0, true);
+        world.set_can_serve(1, true);
+        world.run(Duration::from_secs(20));
+        assert_eq!(world.holders(), [2], "seed {seed}");
+    }
+}
+
+/// Adverts are what one router sends in its period, and one more for each change of hands.
+#[test]
+fn nobody_talks_more_than_needed() {
+    let mut world = settled(THREE, 1);
+    let before = world.adverts;
+    world.run(Duration::from_secs(10));
+    assert_eq!(world.adverts - before, 100);
+}
