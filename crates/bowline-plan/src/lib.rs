@@ -52,11 +52,11 @@ pub use find::{FindNodeError, Matched, find_node};
 pub use import::to_yaml;
 pub use lint::{
     ApiServerLoad, Finding, Lost, Severity, Spof, api_server_load, finding_codes, findings_markdown, lint,
-    spof, unserved,
+    ports_in_use, spof, unserved,
 };
 pub use load::{SIZE_LIMIT, load};
 pub use plan::{
-    API_SERVERS, Authentication, BALANCERS, ETCD, HostsLine, INGRESS, Listener, NodePlan, Plan, Policy,
+    API_SERVERS, Authentication, BALANCERS, ETCD, HostsLine, INGRESS, Listener, NodePlan, OWN_API_SERVER, Plan, Policy,
     PoolEndpoint, PoolPlan, Probe, ProbeTarget, Role, RouterPeer, Sans, VirtualRouter,
 };
 pub use planner::{advertised_sans, node_sans, plan};

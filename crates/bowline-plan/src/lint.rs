@@ -22,6 +22,7 @@ mod unserved;
 use codes::Code;
 pub use codes::{finding_codes, findings_markdown};
 pub use load::{ApiServerLoad, api_server_load};
+pub use ports::ports_in_use;
 pub use spof::{Lost, Spof, spof};
 pub use unserved::unserved;
 

@@ -7,12 +7,17 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
+use crate::cluster::Track;
+
 mod router;
 
 pub use router::{Authentication, RouterPeer, VirtualRouter};
 
 /// The pool of every API server.
 pub const API_SERVERS: &str = "api-servers";
+/// The pool of the node's own API server, to which no listener leads: where a virtual IP is not balanced, it says whether the node
+/// can serve.
+pub const OWN_API_SERVER: &str = "own-api-server";
 /// The pool of every balancer, for nodes that reach the API servers through them.
 pub const BALANCERS: &str = "balancers";
 /// The pool of every etcd member.
@@ -44,6 +49,26 @@ pub struct NodePlan {
     pub virtual_routers: Vec<VirtualRouter>,
     /// What the node's hosts file has to say for the names of the description to lead somewhere.
     pub hosts: Vec<HostsLine>,
+}
+
+impl NodePlan {
+    /// Whether the address is one of a virtual router's.
+    pub fn is_virtual(&self, address: IpAddr) -> bool {
+        self.virtual_routers.iter().any(|router| router.addresses.contains(&address))
+    }
+
+    /// The pool whose endpoints say whether this node can serve a virtual router's clients; `None` where nothing is tracked.
+    pub fn tracked_pool(&self, router: &VirtualRouter) -> Option<&str> {
+        match (router.track, router.balance) {
+            (Track::None, _) => None,
+            (Track::ApiServer, false) => Some(OWN_API_SERVER),
+            (Track::ApiServer, true) => {
+                let mut listeners = self.listeners.iter();
+                let own = listeners.find(|listener| router.addresses.contains(&listener.address))?;
+                Some(&own.pool)
+            }
+        }
+    }
 }
 
 /// A line of a hosts file.

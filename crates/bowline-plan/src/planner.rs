@@ -16,9 +16,9 @@ use core::num::NonZeroU16;
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::cluster::{Cluster, Node, NodeRole};
+use crate::cluster::{Cluster, Node, NodeRole, Track};
 use crate::plan::{
-    API_SERVERS, BALANCERS, ETCD, INGRESS, Listener, NodePlan, Plan, Policy, PoolEndpoint, PoolPlan, Probe,
+    API_SERVERS, BALANCERS, ETCD, INGRESS, Listener, NodePlan, OWN_API_SERVER, Plan, Policy, PoolEndpoint, PoolPlan, Probe,
     ProbeTarget, Role,
 };
 
@@ -106,6 +106,7 @@ fn pools(
     listeners: &[Listener],
 ) -> BTreeMap<String, PoolPlan> {
     let names: BTreeSet<&str> = listeners.iter().map(|listener| listener.pool.as_str()).collect();
+    let own = own_api_server(cluster, node);
     let is_balancer = listeners::is_balancer(cluster, node);
     names
         .into_iter()
@@ -117,7 +118,19 @@ fn pools(
             let role = if balances { Role::Balancer } else { Role::NodeLocal };
             Some((name.to_owned(), pool(cluster, role, *target, endpoints.clone())))
         })
+        .chain(own)
         .collect()
+}
+
+/// The pool that says whether the node's own API server can serve the clients of a virtual IP that is not balanced.
+fn own_api_server(cluster: &Cluster, node: &Node) -> Option<(String, PoolPlan)> {
+    let mut held = cluster.virtual_ips().iter().filter(|vip| vip.on.contains(&node.name));
+    let is_needed = held.any(|vip| !vip.balance && vip.track == Track::ApiServer);
+    let address = node.access_address.filter(|_| is_needed && node.roles.contains(&NodeRole::ControlPlane))?;
+    let port = cluster.api_server().port.get();
+    let endpoint = PoolEndpoint { name: node.name.clone(), address, port };
+    let plan = pool(cluster, Role::Balancer, ProbeTarget::ApiServer, vec![endpoint]);
+    Some((OWN_API_SERVER.to_owned(), plan))
 }
 
 fn pool(cluster: &Cluster, role: Role, target: ProbeTarget, endpoints: Vec<PoolEndpoint>) -> PoolPlan {

@@ -10,7 +10,7 @@ mod process;
 use common::*;
 use process::{resident_memory, run_child};
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::LazyLock;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -93,7 +93,11 @@ fn serve(listener: &TcpListener) {
                 return;
             }
             let _ = match asked {
-                [b's'] => stream.write_all(&BYTES),
+                // It stays until the client has read all: the kernel resets what a process has closed and nobody reads.
+                [b's'] => stream.write_all(&BYTES).and_then(|()| {
+                    stream.shutdown(Shutdown::Write)?;
+                    std::io::copy(&mut stream, &mut std::io::sink()).map(|_| ())
+                }),
                 _ => std::io::copy(&mut stream.try_clone().unwrap(), &mut stream).map(|_| ()),
             };
         });

@@ -50,7 +50,7 @@ struct Threads {
     adverts: JoinHandle<()>,
     keeper: JoinHandle<()>,
     /// Closed by the advert thread's end.
-    adverts_ended: Receiver<()>,
+    adverts_ended: Mutex<Receiver<()>>,
 }
 
 impl VirtualIps {
@@ -128,7 +128,7 @@ impl VirtualIps {
                 not_locked: locked.err().map(|error| error.to_string()),
             });
         }
-        Ok(Threads { adverts, keeper, adverts_ended })
+        Ok(Threads { adverts, keeper, adverts_ended: Mutex::new(adverts_ended) })
     }
 
     /// Whether clients of a router would be served here. A router of another name than there is is passed over.
@@ -237,7 +237,8 @@ impl VirtualIps {
         self.known().iter().for_each(|registered| registered.known.cell.leave());
         self.shared.end();
         // Nothing is ever sent: the other end is dropped.
-        if threads.adverts_ended.recv_timeout(LEAVE_WITHIN) == Err(mpsc::RecvTimeoutError::Timeout) {
+        let adverts_ended = threads.adverts_ended.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if adverts_ended.recv_timeout(LEAVE_WITHIN) == Err(mpsc::RecvTimeoutError::Timeout) {
             self.shared.abandon();
         }
         // A thread that has panicked has nothing left to end.

@@ -61,6 +61,9 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         options: Vec<String>,
     },
+    /// Outlive the daemon by a moment, to give its virtual IPs away when it was killed
+    #[command(hide = true, name = daemon::GUARD)]
+    Guard,
     /// Write the schemas and reference pages that this version brings
     #[command(hide = true)]
     Generate(generate::GenerateArgs),
@@ -131,8 +134,14 @@ fn dispatch(command: &Command) -> Result<(), Failure> {
         Command::Status(args) => status::status(args),
         Command::Demo(args) => demo::run(args),
         Command::StandIn { options } => Ok(bowline_lab::standin::run(options.iter().cloned())?),
+        Command::Guard => guard(),
         Command::Generate(args) => generate::generate(args),
     }
+}
+
+fn guard() -> Result<(), Failure> {
+    bowline_vip::watch_over()
+        .map_err(|error| Failure::RunTime(vec![format!("the guard of virtual IPs cannot work: {error}")]))
 }
 
 fn run(args: &RunArgs) -> Result<(), Failure> {

@@ -8,12 +8,14 @@ mod driver;
 mod listeners;
 mod part;
 mod reload;
+mod virtual_ips;
 mod watcher;
 
 pub(crate) use convert::{policy_word, pool_spec};
 pub use driver::PoolView;
 pub use part::Options;
 pub(crate) use part::read;
+pub(crate) use virtual_ips::GUARD;
 
 use crate::admin::{self, Admin};
 use crate::events::{DaemonEvent, Event, Names, Observer};
@@ -32,6 +34,7 @@ use std::future::pending;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
+use virtual_ips::VirtualIps;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Interval, sleep_until};
@@ -134,11 +137,14 @@ struct Daemon {
     pools: BTreeMap<String, driver::Handle>,
     next_pool: u32,
     listeners: Listeners,
+    virtual_ips: VirtualIps,
     started: Instant,
     reload_refused: Option<Vec<String>>,
     /// The content that was looked at last, taken or refused.
     seen: Digest,
     draining: Option<Drain>,
+    /// Told when every virtual IP has been handed over.
+    handing_over: Option<oneshot::Receiver<()>>,
     /// Events that the workers had not told when the last one was told.
     suppressed: u64,
 }
@@ -166,6 +172,7 @@ enum Wake {
     Settled,
     Hangup,
     Stop,
+    HandedOver,
     Drained,
 }
 
@@ -198,6 +205,8 @@ impl Daemon {
             pools: BTreeMap::new(),
             next_pool: 0,
             listeners: Listeners::default(),
+            virtual_ips: VirtualIps::default(),
+            handing_over: None,
             started: Clock.now(),
             reload_refused: None,
             seen: part.digest,
@@ -228,7 +237,8 @@ impl Daemon {
                     self.reload(reload::Why::Changed).await;
                 }
                 Wake::Hangup => self.reload(reload::Why::Asked).await,
-                Wake::Stop if self.draining.is_none() => self.drain(),
+                Wake::Stop if !self.is_stopping() => self.hand_over(),
+                Wake::HandedOver => self.drain(),
                 Wake::Stop | Wake::Drained => return,
             }
         }
@@ -241,7 +251,7 @@ impl Daemon {
         settle: Option<tokio::time::Instant>,
     ) -> Wake {
         loop {
-            let drain = &mut self.draining;
+            let (drain, handing_over) = (&mut self.draining, &mut self.handing_over);
             let Signals { terminate, interrupt, hangup } = signals;
             tokio::select! {
                 biased;
@@ -255,6 +265,10 @@ impl Daemon {
                     None => *changes = None,
                 },
                 () = until(settle) => return Wake::Settled,
+                () = handed_over(handing_over) => {
+                    self.handing_over = None;
+                    return Wake::HandedOver;
+                }
                 () = next_look(drain) => {
                     let over = drain.as_ref().is_some_and(|drain| tokio::time::Instant::now() >= drain.until);
                     if over || self.proxy.connections() == 0 {
@@ -308,12 +322,14 @@ impl Daemon {
         let mut view = View {
             node: self.part.node.clone(),
             generation: self.part.generation,
+            now: Clock.now(),
             uptime: Clock.now().since(self.started),
-            draining: self.draining.is_some(),
+            draining: self.is_stopping(),
             established: failover::established(&self.part.balancing.keep_alive),
             reload_refused: self.reload_refused.clone(),
             listeners: Vec::new(),
             pools: Vec::new(),
+            virtual_ips: self.virtual_ips.views(),
             stats: self.proxy.stats(),
         };
         view.listeners = self.listeners.views(&view.stats);
@@ -325,6 +341,21 @@ impl Daemon {
             // Whoever asked may have gone.
             let _unread = reply.send(view);
         });
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.handing_over.is_some() || self.draining.is_some()
+    }
+
+    /// The first thing of a stop: virtual IPs move, and are served until they have.
+    fn hand_over(&mut self) {
+        match self.virtual_ips.leave() {
+            Some(over) => {
+                self.observer.daemon(DaemonEvent::HandingOver);
+                self.handing_over = Some(over);
+            }
+            None => self.drain(),
+        }
     }
 
     /// Takes no new connections; the open ones get their grace.
@@ -375,6 +406,14 @@ async fn next_change(changes: &mut Option<mpsc::Receiver<()>>) -> Option<()> {
 async fn until(deadline: Option<tokio::time::Instant>) {
     match deadline {
         Some(deadline) => sleep_until(deadline).await,
+        None => pending().await,
+    }
+}
+
+async fn handed_over(over: &mut Option<oneshot::Receiver<()>>) {
+    match over {
+        // Told, or the task that would tell is gone.
+        Some(over) => drop(over.await),
         None => pending().await,
     }
 }

@@ -89,7 +89,7 @@ pub struct EndpointStatus {
     pub connections: u32,
 }
 
-/// One virtual IP; none is served by this version.
+/// One address of a virtual IP, as this node's virtual router sees it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct VirtualIpStatus {
@@ -105,6 +105,16 @@ pub struct VirtualIpStatus {
     pub since: Option<u64>,
     /// Why.
     pub reason: String,
+    /// What the virtual router advertises, or would.
+    pub priority: u8,
+    /// Whether clients would be served here.
+    pub can_serve: bool,
+    /// Why it cannot take part, where it cannot.
+    pub fault: Option<String>,
+    /// The address of the router whose adverts were heard last.
+    pub heard_from: Option<String>,
+    /// How long ago that was, in milliseconds.
+    pub heard_ms_ago: Option<u64>,
 }
 
 /// Everything `check` found: `bowline check --output json`.

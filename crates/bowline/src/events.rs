@@ -22,6 +22,8 @@ pub enum Event {
         /// The names of what the event numbers.
         names: Names,
     },
+    /// In the virtual routers of this node, or in what holds their addresses.
+    VirtualIp(bowline_vip::Event),
     /// In the daemon itself.
     Daemon(DaemonEvent),
 }
@@ -145,6 +147,8 @@ pub enum DaemonEvent {
         /// Why.
         error: String,
     },
+    /// The daemon is stopping, and gives its virtual IPs away first.
+    HandingOver,
     /// No new connections are taken; the open ones get time to end.
     Draining {
         /// How many are open.

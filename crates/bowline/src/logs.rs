@@ -4,6 +4,7 @@
 //! see to. What happens all the time is DEBUG.
 
 mod lines;
+mod virtual_ips;
 
 pub use lines::Flush;
 
@@ -52,6 +53,7 @@ pub fn write(event: &Event) {
     match event {
         Event::Pool { pool, event } => write_pool(pool, event),
         Event::Proxy { event, names } => write_proxy(event, names),
+        Event::VirtualIp(event) => virtual_ips::write(event),
         Event::Daemon(event) => write_daemon(event),
     }
 }
@@ -167,6 +169,7 @@ fn write_daemon(event: &DaemonEvent) {
         DaemonEvent::NotWatched { error } => {
             warn!(error, "the description's folder cannot be watched; send SIGHUP after a change");
         }
+        DaemonEvent::HandingOver => info!("stopping: virtual IPs are handed over"),
         DaemonEvent::Draining { connections, grace } => {
             info!(connections, grace = ?grace, "stopping: no new connections");
         }

@@ -1,9 +1,10 @@
 //! How a daemon is at one moment: what status, readiness and metrics are made from.
 
 use crate::daemon::PoolView;
-use crate::documents::{EndpointStatus, ListenerStatus, PoolStatus, Status};
+use crate::documents::{EndpointStatus, ListenerStatus, PoolStatus, Status, VirtualIpStatus};
 use bowline_pool::{Grade, Reason};
 use bowline_proxy::Stats;
+use bowline_sansio::Instant;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -22,6 +23,17 @@ pub struct ListenerView {
     pub stats: bowline_proxy::ListenerStats,
 }
 
+/// One virtual router at one moment.
+#[derive(Clone, Debug)]
+pub struct VirtualIpView {
+    /// The node that holds the addresses, as far as is known; this one's name is empty.
+    pub holder: Option<String>,
+    /// How it stands.
+    pub status: bowline_vip::Status,
+    /// What it has counted.
+    pub tally: bowline_vip::Tally,
+}
+
 /// A whole daemon at one moment.
 #[derive(Clone, Debug)]
 pub struct View {
@@ -29,6 +41,8 @@ pub struct View {
     pub node: String,
     /// Counts the plans put in force.
     pub generation: u64,
+    /// When this is, on this host's monotonic clock.
+    pub now: Instant,
     /// How long it has run.
     pub uptime: Duration,
     /// Whether it is stopping.
@@ -41,6 +55,8 @@ pub struct View {
     pub listeners: Vec<ListenerView>,
     /// In the order of their names.
     pub pools: Vec<PoolView>,
+    /// In the order of their names.
+    pub virtual_ips: Vec<VirtualIpView>,
     /// What the workers counted for all listeners together.
     pub stats: Stats,
 }
@@ -58,7 +74,7 @@ impl View {
             listeners: self.listeners.iter().map(listener_status).collect(),
             pools: self.pools.iter().map(pool_status).collect(),
             endpoints: self.pools.iter().flat_map(endpoint_statuses).collect(),
-            virtual_ips: Vec::new(),
+            virtual_ips: self.virtual_ips.iter().flat_map(|view| virtual_ip_statuses(self, view)).collect(),
             reload_refused: self.reload_refused.clone(),
         }
     }
@@ -131,6 +147,28 @@ fn endpoint_statuses(pool: &PoolView) -> impl Iterator<Item = EndpointStatus> {
         reason: endpoint.reason.to_string(),
         evidence_age_ms: age.map(milliseconds),
         connections: endpoint.connections.get(),
+    })
+}
+
+fn virtual_ip_statuses(view: &View, virtual_ip: &VirtualIpView) -> impl Iterator<Item = VirtualIpStatus> {
+    let VirtualIpView { holder, status, tally: _ } = virtual_ip;
+    let named = |name: &String| if name.is_empty() { view.node.clone() } else { name.clone() };
+    let holder = holder.as_ref().map(named);
+    let now = view.now;
+    let vrrp = status.vrrp;
+    let ago = move |at: Instant| milliseconds(now.since(at));
+    status.addresses.iter().map(move |address| VirtualIpStatus {
+        name: status.name.to_string(),
+        address: *address,
+        state: vrrp.state.as_str().to_owned(),
+        holder: holder.clone(),
+        since: Some(milliseconds(view.uptime).saturating_sub(ago(vrrp.since))),
+        reason: vrrp.reason.as_str().to_owned(),
+        priority: vrrp.priority,
+        can_serve: vrrp.can_serve,
+        fault: vrrp.fault.map(|fault| fault.as_str().to_owned()),
+        heard_from: vrrp.heard.map(|heard| heard.source.to_string()),
+        heard_ms_ago: vrrp.heard.map(|heard| ago(heard.at)),
     })
 }
 

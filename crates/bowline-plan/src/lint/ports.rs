@@ -8,6 +8,7 @@ use super::{Lint, named, spec};
 use crate::cluster::{AdminListen, Cluster, Mode, Node, NodeRole, VirtualIp};
 use crate::plan::{INGRESS, Listener, NodePlan, Plan};
 use crate::planner::carries_ingress;
+use crate::problem::Problem;
 use crate::source::Path;
 
 /// The nodes on which each of these has a port that a listener needs.
@@ -18,6 +19,28 @@ struct Clashes<'a> {
     admin: Vec<&'a str>,
     /// On a virtual IP alone, which can be told apart from the machine's own addresses.
     shared: Vec<&'a str>,
+}
+
+const SHARED_PORT_REMEDY: &str = "give the side another `port:`, or set spec.apiServer.bindAddress to a single address of the \
+     node; or say `balance: false`, and the holder's own API server answers";
+
+fn shared_port(cluster: &Cluster, nodes: &[&str]) -> String {
+    let port = cluster.api_server().port;
+    let servers = named(nodes);
+    format!(
+        "the API servers of {servers} have port {port} on all addresses, also on the virtual IP that is to be balanced"
+    )
+}
+
+/// What `run` on `node` would find taken: a virtual IP's port that the node's own API server has on all addresses.
+pub fn ports_in_use(cluster: &Cluster, plan: &Plan, node: &str) -> Vec<Problem> {
+    let clashes = Clashes::of(cluster, plan);
+    let own = clashes.shared.iter().filter(|name| **name == node);
+    let problem = |name: &&str| {
+        let message = shared_port(cluster, &[*name]);
+        cluster.source.problem(&spec().key("access"), message, SHARED_PORT_REMEDY.to_owned())
+    };
+    own.map(problem).collect()
 }
 
 impl Lint<'_> {
@@ -53,14 +76,8 @@ impl Lint<'_> {
             }
         }
         if !clashes.shared.is_empty() {
-            let message = format!(
-                "the API servers of {} have port {} on all addresses, also on the virtual IP that is to be balanced",
-                named(&clashes.shared),
-                api_server.port
-            );
-            let remedy = "give the side another `port:`, or set spec.apiServer.bindAddress to a single address of the node; or say \
-                 `balance: false`, and the holder's own API server answers";
-            self.add(Code::API_PORT_SHARED, &access, message, remedy);
+            let message = shared_port(cluster, &clashes.shared);
+            self.add(Code::API_PORT_SHARED, &access, message, SHARED_PORT_REMEDY);
         }
         self.ingress_ports(plan);
     }

@@ -1,7 +1,7 @@
 //! What the format has and this version does not do. Empty one day.
 
-use super::{side, spec};
-use crate::cluster::{Cluster, Mode};
+use super::spec;
+use crate::cluster::Cluster;
 use crate::problem::Problem;
 use crate::source::Path;
 
@@ -12,21 +12,10 @@ pub fn unserved(cluster: &Cluster) -> Vec<Problem> {
         let message = format!("{what} cannot be served by this version yet");
         problems.push(cluster.source.problem(path, message, remedy.to_owned()));
     };
-    let mut is_named = false;
-    for (name, access) in [("internal", cluster.internal()), ("external", cluster.external())] {
-        if access.mode_given && matches!(access.mode, Mode::VirtualIp(_)) {
-            is_named = true;
-            add(
-                &side(name).key("mode"),
-                "mode virtual-ip",
-                "use node-local, load-balancer, external or direct",
-            );
-        }
-    }
-    // Virtual IPs are the default way in from outside, so there may be no mode to name.
-    if !is_named && !cluster.virtual_ips().is_empty() {
-        let remedy = "remove it, or keep it with another program and use mode external";
-        add(&spec().key("virtualIPs"), "a virtual IP (virtual-ip)", remedy);
+    for (index, vip) in cluster.virtual_ips().iter().enumerate().filter(|(_, vip)| vip.virtual_mac) {
+        let path = spec().key("virtualIPs").index(index).key("virtualMAC");
+        let what = format!("the virtual MAC of {}", vip.name);
+        add(&path, &what, "set it to false: clients learn the holder's own address from its announcements");
     }
     if cluster.etcd().gateway {
         add(&spec().key("etcd").key("gateway"), "etcd.gateway", "set it to false");

@@ -64,16 +64,21 @@ fn text(status: &Status) -> String {
     for problem in status.reload_refused.iter().flatten() {
         text.push_str(&format!("reload refused: {problem}\n"));
     }
+    if !status.virtual_ips.is_empty() {
+        text.push('\n');
+        text.push_str(&virtual_ips(status));
+    }
     text.push('\n');
     if status.listeners.is_empty() {
         text.push_str("no listener\n");
-        return text;
     }
     let listeners = status.listeners.iter().map(|listener| {
         let address = SocketAddr::new(listener.address, listener.port).to_string();
         [address, listener.pool.clone(), listener.connections.to_string()]
     });
-    text.push_str(&table(["LISTENER", "POOL", "CONNECTIONS"], listeners));
+    if !status.listeners.is_empty() {
+        text.push_str(&table(["LISTENER", "POOL", "CONNECTIONS"], listeners));
+    }
     for pool in &status.pools {
         let open = if pool.fail_open { ", every endpoint looks bad: all are tried" } else { "" };
         text.push_str(&format!("\npool {}, {}{open}\n", pool.name, pool.policy));
@@ -91,6 +96,25 @@ fn text(status: &Status) -> String {
         text.push_str(&table(["ENDPOINT", "ADDRESS", "GRADE", "CONNS", "SEEN", "REASON"], endpoints));
     }
     text
+}
+
+/// Who holds what, since when and why, and who was heard.
+fn virtual_ips(status: &Status) -> String {
+    let rows = status.virtual_ips.iter().map(|ip| {
+        let since = ip.since.map(|since| status.uptime_ms.saturating_sub(since));
+        let heard = ip.heard_from.as_ref().zip(ip.heard_ms_ago);
+        [
+            ip.name.clone(),
+            ip.address.to_string(),
+            ip.fault.as_ref().map_or_else(|| ip.state.clone(), |fault| format!("{}: {fault}", ip.state)),
+            since.map_or_else(|| "-".to_owned(), duration),
+            ip.reason.clone(),
+            ip.holder.clone().unwrap_or_else(|| "-".to_owned()),
+            ip.priority.to_string(),
+            heard.map_or_else(|| "-".to_owned(), |(source, ago)| format!("{source} {} ago", duration(ago))),
+        ]
+    });
+    table(["VIRTUAL IP", "ADDRESS", "STATE", "FOR", "REASON", "HOLDER", "PRIO", "HEARD"], rows)
 }
 
 /// `350ms`, `12s`, `5m12s`, `3h5m`, `12d3h`: two units at most.

@@ -98,6 +98,11 @@ impl Handle {
             .map(|endpoint| Arc::clone(&endpoint.name))
     }
 
+    /// What the pool publishes, from now on.
+    pub(super) fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {
+        self.snapshot.clone()
+    }
+
     /// A sender to ask the driver with while the daemon does something else.
     pub(super) fn asker(&self) -> mpsc::Sender<Message> {
         self.inputs.clone()

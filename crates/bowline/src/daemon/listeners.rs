@@ -30,7 +30,7 @@ pub(super) enum Opened {
 }
 
 impl Listeners {
-    /// Opens `listener` for `pool`.
+    /// Opens `listener` for `pool`; on a virtual IP, whether or not the address is here.
     ///
     /// # Errors
     ///
@@ -39,11 +39,16 @@ impl Listeners {
         &mut self,
         proxy: &Proxy,
         listener: &Listener,
+        is_virtual: bool,
         pool: PoolId,
     ) -> Result<Opened, String> {
         let address = SocketAddr::new(listener.address, listener.port);
         let id = ListenerId(self.next);
-        match proxy.open(id, address, pool) {
+        let bound = match is_virtual {
+            true => proxy.open_virtual(id, address, pool),
+            false => proxy.open(id, address, pool),
+        };
+        match bound {
             Ok(_bound) => {
                 self.next = self.next.saturating_add(1);
                 self.open.insert(address, Open { id, pool: listener.pool.clone() });

@@ -80,6 +80,10 @@ pub(super) fn prepare(options: &Options, bytes: &[u8], generation: u64) -> Resul
         .to_owned();
     let credentials = Arc::new(load_credentials(options, &cluster)?);
     let mut plan = bowline_plan::plan(&cluster, generation);
+    let shared = bowline_plan::ports_in_use(&cluster, &plan, &node);
+    if !shared.is_empty() {
+        return Err(shared.iter().map(ToString::to_string).collect());
+    }
     let plan = plan.nodes.remove(&node).unwrap_or_default();
     let admin = options.admin.clone().unwrap_or_else(|| cluster.admin().clone());
     Ok(Part { node, plan, credentials, admin, digest: Digest::of(bytes), cluster })

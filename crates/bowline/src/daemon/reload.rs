@@ -110,12 +110,18 @@ impl Daemon {
                 return Err(problems);
             }
         };
+        if let Err(problems) = self.virtual_ips.apply(&part.plan, &self.proxy, &self.observer).await {
+            self.credentials.send_replace(credentials);
+            self.take_back(added);
+            return Err(problems);
+        }
         self.announce(added);
         for step in &steps {
             self.change(step).await;
         }
         self.part.plan = part.plan;
         self.part.digest = part.digest;
+        self.virtual_ips.track(&self.part.plan, &self.pools);
         Ok(steps.len())
     }
 
@@ -129,7 +135,10 @@ impl Daemon {
                     self.add_pool(name, pool, part.cluster.balancing());
                     added.pools.push(name.clone());
                 }
-                Step::AddListener(listener) => self.add_listener(listener, &mut added, &mut problems),
+                Step::AddListener(listener) => {
+                    let is_virtual = part.plan.is_virtual(listener.address);
+                    self.add_listener(listener, is_virtual, &mut added, &mut problems);
+                }
                 Step::ChangePool { .. }
                 | Step::RetargetListener(_)
                 | Step::CloseListener { .. }
@@ -148,13 +157,17 @@ impl Daemon {
         if problems.is_empty() {
             return Ok(added);
         }
+        self.take_back(added);
+        Err(problems)
+    }
+
+    fn take_back(&mut self, added: Added) {
         for (address, _pool) in added.listeners {
             self.listeners.close(&self.proxy, address);
         }
         for name in added.pools {
             self.pools.remove(&name);
         }
-        Err(problems)
     }
 
     fn add_pool(&mut self, name: &str, plan: &PoolPlan, balancing: &Balancing) {
@@ -171,12 +184,18 @@ impl Daemon {
         self.pools.insert(name.to_owned(), handle);
     }
 
-    fn add_listener(&mut self, listener: &Listener, added: &mut Added, problems: &mut Vec<String>) {
+    fn add_listener(
+        &mut self,
+        listener: &Listener,
+        is_virtual: bool,
+        added: &mut Added,
+        problems: &mut Vec<String>,
+    ) {
         let Some(pool) = self.pools.get(&listener.pool) else {
             problems.push(format!("listener {}: no pool {}", listener.address, listener.pool));
             return;
         };
-        match self.listeners.open(&self.proxy, listener, pool.id) {
+        match self.listeners.open(&self.proxy, listener, is_virtual, pool.id) {
             Ok(Opened::Listening) => {
                 let address = SocketAddr::new(listener.address, listener.port);
                 added.listeners.push((address, listener.pool.clone()));
@@ -207,7 +226,7 @@ impl Daemon {
     async fn change(&mut self, step: &Step) {
         match step {
             Step::AddPool { .. } | Step::AddListener(_) => {}
-            // A description with virtual IPs is refused before it comes here, and the hosts file is not ours yet.
+            // Virtual routers are changed all at once and can fail, so that they were; the hosts file is not ours yet.
             Step::SetVirtualRouter(_) | Step::RemoveVirtualRouter { .. } | Step::SetHosts(_) => {}
             Step::ChangePool { name, pool } => {
                 if let Some(handle) = self.pools.get(name) {

@@ -22,6 +22,8 @@ pub(super) fn count(event: &Event, increment: Increment<'_>) {
             | ProxyEvent::WorkerStuck { .. }
             | ProxyEvent::WorkerBack { .. } => {}
         },
+        // What moves their counters, they count themselves; see `measure`.
+        Event::VirtualIp(_) => {}
         Event::Daemon(event) => count_daemon(event, increment),
     }
 }
@@ -73,6 +75,7 @@ fn count_daemon(event: &DaemonEvent, increment: Increment<'_>) {
         | DaemonEvent::Unchanged { .. }
         | DaemonEvent::NeedsRestart { .. }
         | DaemonEvent::NotWatched { .. }
+        | DaemonEvent::HandingOver
         | DaemonEvent::Draining { .. }
         | DaemonEvent::Stopped { .. } => {}
     }

@@ -1,5 +1,7 @@
 //! What a scrape reads from the daemon's state.
 
+mod virtual_ips;
+
 use super::Value;
 use super::table::{
     ACCEPT_PAUSED, ACCEPT_PAUSES, BUILD, DRAINING, Definition, ENDPOINT_CONNECT, ENDPOINT_CONNECTIONS,
@@ -29,6 +31,9 @@ pub(super) fn measure(view: &View, show: Show<'_>) {
     }
     for listener in &view.listeners {
         measure_listener(listener, show);
+    }
+    for virtual_ip in &view.virtual_ips {
+        virtual_ips::measure(virtual_ip, show);
     }
     let stats = &view.stats;
     show(PARKED, Vec::new(), Value::Whole(stats.parked));

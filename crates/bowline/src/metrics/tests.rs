@@ -6,6 +6,8 @@ use std::time::Duration;
 
 fn view() -> View {
     View {
+        now: bowline_sansio::Instant::ORIGIN,
+        virtual_ips: Vec::new(),
         node: "worker1".into(),
         generation: 3,
         uptime: Duration::from_millis(1_500),

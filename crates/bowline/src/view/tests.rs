@@ -34,6 +34,8 @@ fn unready(uptime: Duration, draining: bool, endpoints: &[(Grade, Reason)]) -> V
 
 fn view(uptime: Duration, draining: bool, endpoints: &[(Grade, Reason)]) -> View {
     View {
+        now: bowline_sansio::Instant::ORIGIN,
+        virtual_ips: Vec::new(),
         node: "worker1".into(),
         generation: 1,
         uptime,

@@ -1,0 +1,182 @@
+//! The virtual IPs of this node: started, changed and left as the plan says, told who can serve, and shown.
+//!
+//! What a virtual router does, `bowline-vrrp` decides; threads, sockets and addresses are `bowline-vip`'s.
+
+mod routers;
+
+use super::driver;
+use crate::events::{Event, Observer};
+use crate::view::{VirtualIpView, is_usable};
+use bowline_plan::{NodePlan, VirtualRouter};
+use bowline_pool::{Reason, Snapshot};
+use bowline_proxy::{Liveness, Proxy};
+use bowline_vip::{GuardCommand, Serving, Sink};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+/// A worker that has not answered for so long serves nobody, and must not keep an address.
+const ANSWERED_WITHIN: Duration = Duration::from_millis(300);
+
+/// The guard's hidden subcommand.
+pub(crate) const GUARD: &str = "guard";
+
+/// The virtual routers of this node, and the tasks that tell them whether they can serve.
+#[derive(Default)]
+pub(super) struct VirtualIps {
+    running: Option<Arc<bowline_vip::VirtualIps>>,
+    plans: Vec<VirtualRouter>,
+    trackers: Vec<Tracker>,
+}
+
+/// Ends its task when it is dropped.
+struct Tracker(JoinHandle<()>);
+
+impl Drop for Tracker {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl VirtualIps {
+    /// Makes those of `plan` this node's. May take seconds: one that has to leave first is handed over.
+    ///
+    /// # Errors
+    ///
+    /// What is in the way, a line each; everything is as before then.
+    pub(super) async fn apply(
+        &mut self,
+        plan: &NodePlan,
+        proxy: &Arc<Proxy>,
+        observer: &Arc<Observer>,
+    ) -> Result<(), Vec<String>> {
+        if plan.virtual_routers == self.plans {
+            return Ok(());
+        }
+        let routers = routers::routers(plan)?;
+        // While there are none, nobody is woken for them.
+        proxy.watch_closely(!routers.is_empty());
+        let (running, proxy, observer) = (self.running.clone(), Arc::clone(proxy), Arc::clone(observer));
+        let work = move || {
+            let sink = Arc::new(ToObserver(observer));
+            match running {
+                Some(running) => running.reconfigure(routers, &*sink).map(|()| running),
+                None => {
+                    let serving = Arc::new(OfProxy { liveness: proxy.liveness(), proxy });
+                    bowline_vip::VirtualIps::start(routers, serving, sink, guard_command()).map(Arc::new)
+                }
+            }
+        };
+        let done = tokio::task::spawn_blocking(work).await;
+        let started = done.map_err(|error| vec![format!("virtual IPs: {error}")])?;
+        self.running = Some(started.map_err(|error| vec![format!("virtual IPs: {error}")])?);
+        self.plans.clone_from(&plan.virtual_routers);
+        Ok(())
+    }
+
+    /// From now on each router is told whether its pool has anybody to serve clients. To be called when `plan` is in force.
+    pub(super) fn track(&mut self, plan: &NodePlan, pools: &BTreeMap<String, driver::Handle>) {
+        let Some(running) = &self.running else { return };
+        let tracker = |router: &VirtualRouter| {
+            let pool = plan.tracked_pool(router).and_then(|pool| pools.get(pool));
+            let (running, name) = (Arc::clone(running), router.name.clone());
+            let Some(pool) = pool else {
+                running.set_can_serve(&name, true);
+                return None;
+            };
+            let mut snapshots = pool.snapshots();
+            Some(Tracker(tokio::spawn(async move {
+                loop {
+                    let can_serve = can_serve(&snapshots.borrow_and_update());
+                    running.set_can_serve(&name, can_serve);
+                    if snapshots.changed().await.is_err() {
+                        return;
+                    }
+                }
+            })))
+        };
+        self.trackers = plan.virtual_routers.iter().filter_map(tracker).collect();
+    }
+
+    /// Hands everything over, beside the runtime; the receiver is told when that is done. `None` where there is nothing.
+    pub(super) fn leave(&mut self) -> Option<oneshot::Receiver<()>> {
+        self.plans.clear();
+        // A tracker holds the routers, too: it has to be gone before they can be left.
+        let trackers = std::mem::take(&mut self.trackers);
+        let running = self.running.take()?;
+        let (done, over) = oneshot::channel();
+        tokio::spawn(async move {
+            for mut tracker in trackers {
+                tracker.0.abort();
+                // Ended or aborted: gone either way.
+                let _gone = (&mut tracker.0).await;
+            }
+            let left = tokio::task::spawn_blocking(move || {
+                if let Some(running) = Arc::into_inner(running) {
+                    running.leave();
+                }
+            });
+            // Whoever waits is told in any case, and may have gone.
+            let _left = left.await;
+            let _unread = done.send(());
+        });
+        Some(over)
+    }
+
+    /// How each stands.
+    pub(super) fn views(&self) -> Vec<VirtualIpView> {
+        let Some(running) = &self.running else { return Vec::new() };
+        let mut tallies: BTreeMap<Arc<str>, _> = running.counters().into_iter().collect();
+        let view = |status: bowline_vip::Status| {
+            let plan = self.plans.iter().find(|plan| *plan.name == *status.name);
+            let holder = status.vrrp.holder.map(|holder| routers::node_of(holder, &status, plan));
+            let tally = tallies.remove(&status.name)?;
+            Some(VirtualIpView { holder, status, tally })
+        };
+        running.status().into_iter().filter_map(view).collect()
+    }
+}
+
+/// Whether clients that come now would be served; an endpoint that nobody has asked yet is no reason to take an address.
+fn can_serve(snapshot: &Snapshot) -> bool {
+    let endpoints = &snapshot.endpoints;
+    endpoints.iter().any(|endpoint| is_usable(endpoint.grade) && endpoint.reason != Reason::NotProbed)
+}
+
+fn guard_command() -> GuardCommand {
+    GuardCommand { program: "/proc/self/exe".into(), arguments: vec![GUARD.into()] }
+}
+
+/// The proxy, as virtual routers need it.
+struct OfProxy {
+    proxy: Arc<Proxy>,
+    liveness: Liveness,
+}
+
+impl Serving for OfProxy {
+    fn alive(&self) -> bool {
+        self.liveness.answered_within(ANSWERED_WITHIN)
+    }
+
+    fn evict(&self, addresses: &[IpAddr]) {
+        // What a worker that hangs does not reset, is destroyed from outside.
+        let _complete_or_overdue = self.proxy.evict(addresses);
+    }
+
+    fn readmit(&self, addresses: &[IpAddr]) {
+        // An address whose listener is not back is not taken again: the next attempt is the next take-over's.
+        let _failed = self.proxy.readmit(addresses);
+    }
+}
+
+/// Hands events on.
+struct ToObserver(Arc<Observer>);
+
+impl Sink for ToObserver {
+    fn event(&self, event: bowline_vip::Event) {
+        self.0.record(&Event::VirtualIp(event));
+    }
+}
