@@ -56,8 +56,8 @@ pub use lint::{
 };
 pub use load::{SIZE_LIMIT, load};
 pub use plan::{
-    API_SERVERS, Authentication, BALANCERS, ETCD, HostsLine, INGRESS, Listener, NodePlan, OWN_API_SERVER, Plan, Policy,
-    PoolEndpoint, PoolPlan, Probe, ProbeTarget, Role, RouterPeer, Sans, VirtualRouter,
+    API_SERVERS, Authentication, BALANCERS, ETCD, HostsLine, INGRESS, Listener, NodePlan, OWN_API_SERVER,
+    Plan, Policy, PoolEndpoint, PoolPlan, Probe, ProbeTarget, Role, RouterPeer, Sans, VirtualRouter,
 };
 pub use planner::{advertised_sans, node_sans, plan};
 pub use problem::Problem;

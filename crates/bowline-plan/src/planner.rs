@@ -18,8 +18,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::cluster::{Cluster, Node, NodeRole, Track};
 use crate::plan::{
-    API_SERVERS, BALANCERS, ETCD, INGRESS, Listener, NodePlan, OWN_API_SERVER, Plan, Policy, PoolEndpoint, PoolPlan, Probe,
-    ProbeTarget, Role,
+    API_SERVERS, BALANCERS, ETCD, INGRESS, Listener, NodePlan, OWN_API_SERVER, Plan, Policy, PoolEndpoint,
+    PoolPlan, Probe, ProbeTarget, Role,
 };
 
 mod hosts;
@@ -64,7 +64,8 @@ pub fn plan(cluster: &Cluster, generation: u64) -> Plan {
     let mut nodes: BTreeMap<String, NodePlan> =
         cluster.nodes().iter().map(|node| (node.name.clone(), plan_node(node))).collect();
     let names: BTreeSet<String> = nodes.values().flat_map(|node| node.pools.keys().cloned()).collect();
-    for pool in &names {
+    // A node's own API server is another one on each node, with nobody to choose from.
+    for pool in names.iter().filter(|name| *name != OWN_API_SERVER) {
         assign_preferences(&mut nodes, pool);
     }
     Plan { generation, nodes, sans: sans::sans(cluster) }
@@ -126,7 +127,8 @@ fn pools(
 fn own_api_server(cluster: &Cluster, node: &Node) -> Option<(String, PoolPlan)> {
     let mut held = cluster.virtual_ips().iter().filter(|vip| vip.on.contains(&node.name));
     let is_needed = held.any(|vip| !vip.balance && vip.track == Track::ApiServer);
-    let address = node.access_address.filter(|_| is_needed && node.roles.contains(&NodeRole::ControlPlane))?;
+    let address =
+        node.access_address.filter(|_| is_needed && node.roles.contains(&NodeRole::ControlPlane))?;
     let port = cluster.api_server().port.get();
     let endpoint = PoolEndpoint { name: node.name.clone(), address, port };
     let plan = pool(cluster, Role::Balancer, ProbeTarget::ApiServer, vec![endpoint]);

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use bowline_plan::{
-    API_SERVERS, BALANCERS, Cluster, ETCD, INGRESS, NodePlan, NodeRole, Plan, Policy, diff, find_node, lint,
-    load, plan, spof, unserved,
+    API_SERVERS, BALANCERS, Cluster, ETCD, INGRESS, NodePlan, NodeRole, OWN_API_SERVER, Plan, Policy,
+    VirtualRouter, diff, find_node, lint, load, plan, spof, unserved,
 };
 use proptest::prelude::*;
 use proptest::sample::{Index, select, subsequence};
@@ -110,7 +110,17 @@ fn check_node(cluster: &Cluster, name: &str, node: &NodePlan) {
     }
     assert!(node.listeners.is_sorted());
     for (pool_name, pool) in &node.pools {
-        assert!(node.listeners.iter().any(|listener| listener.pool == *pool_name), "nobody uses {pool_name}");
+        let is_listened = node.listeners.iter().any(|listener| listener.pool == *pool_name);
+        let is_tracked = |router: &VirtualRouter| node.tracked_pool(router) == Some(pool_name);
+        assert!(is_listened || node.virtual_routers.iter().any(is_tracked), "nobody uses {pool_name}");
+        if pool_name == OWN_API_SERVER {
+            assert!(!is_listened, "a client would find one API server alone");
+            assert_eq!(
+                pool.endpoints.iter().map(|endpoint| endpoint.name.as_str()).collect::<Vec<_>>(),
+                [name]
+            );
+            continue;
+        }
         let servers: BTreeSet<&str> = pool.endpoints.iter().map(|endpoint| endpoint.name.as_str()).collect();
         let role = match pool_name.as_str() {
             API_SERVERS => NodeRole::ControlPlane,
@@ -235,7 +245,8 @@ proptest! {
     fn what_is_planned_is_reported(text in description()) {
         let cluster = loaded(&text);
         let made = plan(&cluster, 1);
-        let is_refused = cluster.etcd().gateway || !cluster.virtual_ips().is_empty() || !cluster.ingress().is_empty();
+        let has_virtual_mac = cluster.virtual_ips().iter().any(|vip| vip.virtual_mac);
+        let is_refused = cluster.etcd().gateway || has_virtual_mac || !cluster.ingress().is_empty();
         prop_assert_eq!(unserved(&cluster).is_empty(), !is_refused);
         for finding in lint(&cluster, &made) {
             prop_assert!(finding.line.is_some() && !finding.path.is_empty());

@@ -34,10 +34,10 @@ use std::future::pending;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
-use virtual_ips::VirtualIps;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Interval, sleep_until};
+use virtual_ips::VirtualIps;
 
 /// Reports of the workers that wait for the daemon's thread: a second's worth of a thousand new connections whose first
 /// flights all stay unanswered. What does not fit is dropped and counted by the worker.

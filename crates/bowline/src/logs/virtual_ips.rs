@@ -74,7 +74,9 @@ fn write_router(router: &str, age: Duration, event: &RouterEvent) {
         RouterEvent::Held { after } => info!(%router, ?after, "the addresses are here"),
         RouterEvent::NotHeld => error!(%router, "the kernel did not take the addresses"),
         RouterEvent::AddressLost { loss } => warn!(%router, ?loss, "an address was lost and is put back"),
-        RouterEvent::SuccessorHeard { peer, after } => info!(%router, %peer, ?after, "the successor is there"),
+        RouterEvent::SuccessorHeard { peer, after } => {
+            info!(%router, %peer, ?after, "the successor is there")
+        }
         RouterEvent::DuplicateAddress(conflict) => {
             error!(
                 %router,
@@ -83,8 +85,12 @@ fn write_router(router: &str, age: Duration, event: &RouterEvent) {
                 "another host answers for the address; find it and take the address from it"
             );
         }
-        RouterEvent::Stalled { gap } => warn!(%router, ?gap, "the loop stood still; others may have taken over"),
-        RouterEvent::ReconfigureRefused => error!(%router, "a configuration of another virtual router was handed in"),
+        RouterEvent::Stalled { gap } => {
+            warn!(%router, ?gap, "the loop stood still; others may have taken over")
+        }
+        RouterEvent::ReconfigureRefused => {
+            error!(%router, "a configuration of another virtual router was handed in")
+        }
     }
 }
 

@@ -4,8 +4,8 @@ use bowline_plan::{NodePlan, Peers as Accept, VirtualRouter, WhenAllBad as Plann
 use bowline_sys::rtnetlink::{Interfaces, Link, Rtnetlink};
 use bowline_vip::{Router, lease_for};
 use bowline_vrrp::{
-    Addresses, CAN_SERVE_MIN, Centiseconds, ChecksumForm, Config, Password, Peers, Priority, Protocol, Seconds,
-    Settings, Transport, Vrid, WhenAllBad,
+    Addresses, CAN_SERVE_MIN, Centiseconds, ChecksumForm, Config, Password, Peers, Priority, Protocol,
+    Seconds, Settings, Transport, Vrid, WhenAllBad,
 };
 use std::net::IpAddr;
 use std::time::Duration;
@@ -111,7 +111,9 @@ fn source(router: &VirtualRouter, link: &Link, interfaces: &Interfaces) -> Resul
         });
     }
     let any = || interfaces.source_for(link.index, address);
-    planned.or_else(any).ok_or_else(|| format!("{} has no address to send adverts from; give it one", link.name))
+    planned
+        .or_else(any)
+        .ok_or_else(|| format!("{} has no address to send adverts from; give it one", link.name))
 }
 
 fn protocol(router: &VirtualRouter) -> Result<Protocol, String> {
