@@ -63,7 +63,7 @@ impl VirtualIps {
         let work = move || {
             let sink = Arc::new(ToObserver(observer));
             match running {
-                Some(running) => running.reconfigure(routers, &*sink).map(|()| running),
+                Some(running) => running.reconfigure(routers).map(|()| running),
                 None => {
                     let serving = Arc::new(OfProxy { liveness: proxy.liveness(), proxy });
                     bowline_vip::VirtualIps::start(routers, serving, sink, guard_command()).map(Arc::new)
