@@ -409,3 +409,48 @@ fn names_of_etcd_without_a_word_of_them_are_those_of_kubespray() {
     ];
     assert_eq!(plan.sans.etcd, expected);
 }
+
+#[test]
+fn what_is_said_of_a_host_twice_is_told() {
+    let hosts = HOSTS.replace("[kube_node]\nw1", "[kube_node]\nw1 ip=10.0.0.21\ncp3 ip=10.0.0.19");
+    let imported = import(&files(&hosts, "{}")).unwrap();
+    assert_eq!(imported.cluster().nodes()[2].addresses[0].to_string(), "10.0.0.19");
+    let told: Vec<String> = imported.remarks().iter().map(ToString::to_string).collect();
+    let told: Vec<&String> = told.iter().filter(|line| line.contains("another one")).collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(
+        told[0].starts_with("prod/hosts.ini:12: assumed: ip of cp3 is another one in line 4;"),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn a_second_document_is_refused() {
+    let wrong = problems(&files(HOSTS, "---\na: 1\n---\nloadbalancer_apiserver_port: 8443\n"));
+    assert!(wrong[0].starts_with("prod/group_vars/all.yml:4: a second document begins here; "), "{wrong:?}");
+}
+
+/// What is called a domain name may be an address: components are told it, and the exported kubeconfig has the other.
+#[test]
+fn a_balancer_may_be_called_by_another_address() {
+    for (domain, inside) in [("fd00::6", "fd00::6"), ("FD00::5", "fd00::5"), ("10.0.0.100", "10.0.0.100")] {
+        let variables = format!(
+            "apiserver_loadbalancer_domain_name: '{domain}'\nloadbalancer_apiserver: {{address: fd00::5, port: 8443}}"
+        );
+        let (host, _) = explain(HOSTS, &variables);
+        let shown = if domain.contains(':') { format!("[{domain}]") } else { domain.to_owned() };
+        assert_endpoints(
+            &host,
+            [&shown, &shown, &shown, "[fd00::5]"]
+                .map(|host| format!("{host}:8443"))
+                .each_ref()
+                .map(String::as_str),
+        );
+        let imported = import(&files(HOSTS, &variables)).unwrap();
+        let clients = bowline_plan::endpoints(imported.cluster());
+        let url = |class| clients.iter().find(|client| client.class == class).unwrap().url.clone();
+        let shown = if inside.contains(':') { format!("[{inside}]") } else { inside.to_owned() };
+        assert_eq!(url(bowline_plan::Class::Node), format!("https://{shown}:8443"));
+        assert_eq!(url(bowline_plan::Class::External), "https://[fd00::5]:8443");
+    }
+}
