@@ -454,3 +454,45 @@ fn a_balancer_may_be_called_by_another_address() {
         assert_eq!(url(bowline_plan::Class::External), "https://[fd00::5]:8443");
     }
 }
+
+/// What the inventory `variables` of `edition` is told to differ in, or taken for.
+#[track_caller]
+fn said(edition: Edition, variables: &str) -> Vec<String> {
+    let read = kubespray::read(&files(HOSTS, variables), None).unwrap();
+    let imported = kubespray::import(&read, edition).unwrap();
+    imported.remarks().iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn plain_text_is_left_behind_and_told() {
+    let has = |said: &[String], words: &str| said.iter().any(|line| line.contains(words));
+    let kargo = said(Edition::Kargo, "kube_apiserver_insecure_port: 8081");
+    assert!(
+        has(
+            &kargo,
+            "all.yml:1: differs: control planes spoke to their API servers in plain text, at http://localhost:8081"
+        ),
+        "{kargo:#?}"
+    );
+    assert!(has(&kargo, "etcd was spoken to in plain text"));
+    assert!(has(&said(Edition::Kargo, "{}"), "http://localhost:8080"));
+    assert!(has(&said(Edition::Doc2019, "kube_apiserver_insecure_port: 8080"), "turn it off"));
+    for off in ["{}", "kube_apiserver_insecure_port: 0"] {
+        assert!(!has(&said(Edition::Current, off), "plain text"), "{off}");
+    }
+    let read = kubespray::read(&files(HOSTS, "{}"), None).unwrap();
+    let imported = kubespray::import(&read, Edition::Kargo).unwrap();
+    let clients = bowline_plan::endpoints(imported.cluster());
+    assert!(clients.iter().all(|client| client.url.split(',').all(|url| url.starts_with("https://"))));
+}
+
+#[test]
+fn names_that_nobody_is_told_may_be_those_of_a_balancer_outside() {
+    let names = "supplementary_addresses_in_ssl_keys: [api.example.com, 10.0.0.11, 198.51.100.7]\n";
+    let has = |said: &[String]| {
+        said.iter().any(|line| line.contains("access.external: {mode: external, address: api.example.com}"))
+    };
+    assert!(has(&said(Edition::Current, names)));
+    let balancer = format!("{names}loadbalancer_apiserver: {{address: 10.0.0.100}}");
+    assert!(!has(&said(Edition::Current, &balancer)));
+}

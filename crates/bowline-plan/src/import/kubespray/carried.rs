@@ -12,7 +12,7 @@ use crate::source::excerpt;
 const NAMES_LIMIT: usize = 40;
 
 /// Variables that are read.
-const READ: [&str; 54] = [
+const READ: [&str; 55] = [
     "access_ip",
     "access_ip6",
     "ansible_default_ipv4",
@@ -46,6 +46,7 @@ const READ: [&str; 54] = [
     "kube_apiserver_insecure_port",
     "kube_apiserver_ip",
     "kube_apiserver_port",
+    "kube_apiserver_insecure_port",
     "kube_override_hostname",
     "kube_service_addresses",
     "kube_service_addresses_ipv6",

@@ -16,6 +16,7 @@ use crate::import::{Draft, Place, RemarkKind};
 use crate::source::excerpt;
 
 mod etcd;
+mod remarks;
 
 /// What the virtual IP of kube-vip is called.
 const VIRTUAL_IP: &str = "api";
@@ -34,7 +35,14 @@ pub(super) fn describe(
     let rules = Rules::new(groups, root)?;
     let first = rules.view(rules.members.first).map_err(|problem| vec![problem])?;
     let mut describer = Describer { groups, rules: &rules, edition, first, draft, problems: Vec::new() };
-    let steps = [Describer::names, Describer::api_servers, Describer::etcd, Describer::access];
+    let steps = [
+        Describer::names,
+        Describer::api_servers,
+        Describer::etcd,
+        Describer::access,
+        Describer::plaintext,
+        Describer::unmanaged,
+    ];
     describer.nodes();
     for step in steps {
         if let Err(problem) = step(&mut describer) {
