@@ -6,7 +6,7 @@ mod process;
 
 use bowline_sys::rtnetlink::Lease;
 use bowline_vip::Event;
-use bowline_vrrp::{Fault, Reason, State};
+use bowline_vrrp::{Fault, Loss, Reason, State};
 use common::*;
 use process::{Daemon, lives, pid};
 use rustix::process::{Signal, kill_process};
@@ -254,6 +254,26 @@ fn a_keeper_that_hangs_moves_the_address() {
     first.memory.hangs.store(false, Ordering::Relaxed);
     first.wait(State::Backup);
     assert_eq!((second.state(), holders(&[&a, &b], VIP)), (State::Active, 1));
+}
+
+#[test]
+fn an_address_that_expired_while_the_keeper_hung_comes_back_without_its_connections() {
+    let Some((a, b)) = two_hosts() else { return };
+    let first = Node::start(&a, settings(&a, &[VIP]));
+    first.wait_held(&a, VIP);
+    let second = Node::start(&b, settings(&b, &[VIP]));
+    wait_until("adverts are heard", || second.tally().adverts_received > 5);
+    first.memory.hangs.store(true, Ordering::Relaxed);
+    // It is told that the priority has changed, and changed back.
+    first.vips.set_can_serve("api", false);
+    wait_until("it was heard", || !first.status().vrrp.can_serve);
+    first.vips.set_can_serve("api", true);
+    wait_until("the address has expired", || !a.has(VIP));
+    first.memory.hangs.store(false, Ordering::Relaxed);
+    first.memory.wait_for(|event| matches!(event, Event::LeaseLost { loss: Loss::Expired, .. }));
+    wait_until("there is one holder", || holders(&[&a, &b], VIP) == 1);
+    wait_until("who was connected is told", || first.stand.evictions() > 0);
+    assert_eq!(first.tally().leases_lost, 1);
 }
 
 fn lease(host: &Host) -> Lease {

@@ -120,7 +120,10 @@ impl Kept {
         // Before the first address is there: killed in between, it would stay for a whole lease.
         hands.guard.arm(self.id, &self.will(&config));
         let begun = now();
-        self.reset_due |= self.whole && begun >= self.until;
+        if self.whole && begun >= self.until {
+            // We were kept waiting for so long that the advert thread has noticed first.
+            self.note_loss(Loss::Expired, hands);
+        }
         self.whole = false;
         for &address in config.settings().addresses.as_slice() {
             let lease = self.lease(&config, address);
@@ -283,9 +286,8 @@ impl Kept {
     }
 
     pub(super) fn lost(&mut self, loss: Loss, hands: &Hands, shared: &Shared) {
+        self.note_loss(loss, hands);
         self.whole = false;
-        self.reset_due = true;
-        self.cell.counters.leases_lost.one();
         self.cell.set_leased_until(None);
         // IPv6 goes on speaking from an address that is gone. IPv4 does not: there they are told when it is back.
         let v6: Vec<_> = self.held.iter().map(|(lease, _)| lease.address).filter(IpAddr::is_ipv6).collect();
@@ -298,7 +300,12 @@ impl Kept {
             Loss::Expired => Outcome::Expired,
         };
         self.cell.set_answer(Answer { number: self.done.number, outcome });
-        hands.sink.event(Event::LeaseLost { router: Arc::clone(&self.cell.name), loss });
         shared.adverts_waker.wake();
+    }
+
+    fn note_loss(&mut self, loss: Loss, hands: &Hands) {
+        self.reset_due = true;
+        self.cell.counters.leases_lost.one();
+        hands.sink.event(Event::LeaseLost { router: Arc::clone(&self.cell.name), loss });
     }
 }
