@@ -7,6 +7,7 @@ pub mod certs;
 pub mod conformance;
 pub mod fleet;
 pub mod gauge;
+pub mod interop;
 pub mod lan;
 pub mod load;
 pub mod outage;

@@ -54,6 +54,9 @@ impl Statistics {
 /// What a line of its log says when it refuses a packet for a reason that no counter has.
 const REFUSALS: [&str; 7] = ["nvalid", "bogus", "ismatch", "checksum", "ignoring", "discard", "expected"];
 
+/// What it says about a right advert of a router that has to yield to it.
+const YIELDED: &str = "received lower priority";
+
 impl Keepalived {
     /// The whole configuration file of one instance.
     pub fn configuration(host: &Host, setup: &Setup) -> String {
@@ -171,9 +174,9 @@ impl Running for Alive {
 
     fn complaints(&mut self) -> anyhow::Result<Vec<(String, u64)>> {
         let mut complaints = self.statistics()?.errors();
-        for line in self.jail.log().lines().filter(|line| REFUSALS.iter().any(|word| line.contains(word))) {
-            complaints.push((line.to_owned(), 1));
-        }
+        let log = self.jail.log();
+        let refused = |line: &&str| REFUSALS.iter().any(|word| line.contains(word)) && !line.contains(YIELDED);
+        complaints.extend(log.lines().filter(refused).map(|line| (line.to_owned(), 1)));
         Ok(complaints)
     }
 
