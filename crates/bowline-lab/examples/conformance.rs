@@ -1,22 +1,23 @@
-//! The conformance checks against a virtual router of choice: `conformance keepalived|frr [v2|v3|v3-ipv6] [name of a check]`.
+//! The conformance checks against a virtual router of choice: `conformance keepalived|frr|PATH [v2|v3|v3-ipv6] [name of a check]`.
 #![forbid(unsafe_code)]
 
 use anyhow::{Context, bail};
 use bowline_lab::conformance::{self, Variant};
 use bowline_lab::lan::Lan;
-use bowline_lab::peer::{Frr, Keepalived, Subject};
+use bowline_lab::peer::{Bowline, Frr, Keepalived, Subject};
 
 /// Checks mostly wait: more at once than there are processors.
 const AT_ONCE: usize = 6;
 
 fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args().skip(1);
-    let name = arguments.next().context("which subject: keepalived or frr?")?;
-    let subject: &dyn Subject = match name.as_str() {
-        "keepalived" => &Keepalived,
-        "frr" => &Frr,
-        other => bail!("no subject {other}; known are keepalived and frr"),
+    let name = arguments.next().context("which subject: keepalived, frr, or a path of bowline?")?;
+    let subject: Box<dyn Subject> = match name.as_str() {
+        "keepalived" => Box::new(Keepalived),
+        "frr" => Box::new(Frr),
+        path => Box::new(Bowline { binary: path.into(), foreign: true }),
     };
+    let subject = &*subject;
     if let Some(reason) = Lan::missing().or(subject.missing()) {
         bail!("{reason}");
     }

@@ -129,6 +129,22 @@ impl Lan {
             Cut::AdvertsTo => ("", adverts),
             Cut::Adverts => (adverts, adverts),
         };
+        self.filter(port, from, to)
+    }
+
+    /// Takes away everything between the host and `others`, IPv4 addresses on the segment; a former cut of this host is over.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn part(&self, host: &str, others: &[Ipv4Addr]) -> anyhow::Result<()> {
+        let list: Vec<String> = others.iter().map(ToString::to_string).collect();
+        let list = list.join(", ");
+        let port = self.host(host).name.as_str();
+        self.filter(port, &format!("ip daddr {{ {list} }} drop;"), &format!("ip saddr {{ {list} }} drop;"))
+    }
+
+    /// Filters what enters the segment at a port, and what leaves it there.
+    fn filter(&self, port: &str, from: &str, to: &str) -> anyhow::Result<()> {
         // Replaced in one transaction: `add` makes sure that there is something to delete.
         let table = format!("netdev cut-{port}");
         let rules = format!(
@@ -268,19 +284,9 @@ impl Host {
     pub fn has(&self, address: IpAddr) -> anyhow::Result<bool> {
         let read = |path: &'static str| self.namespace.inside(|| std::fs::read_to_string(path));
         match address {
-            // The local table lists an address, then in the next line what it is.
             IpAddr::V4(address) => {
                 let table = read("/proc/thread-self/net/fib_trie")?.context("reading the routing table")?;
-                let leaf = format!("|-- {address}");
-                let mut lines = table.lines();
-                while let Some(line) = lines.next() {
-                    if line.trim_start() == leaf
-                        && lines.next().is_some_and(|next| next.contains("host LOCAL"))
-                    {
-                        return Ok(true);
-                    }
-                }
-                Ok(false)
+                Ok(has_v4(&table, address))
             }
             IpAddr::V6(address) => {
                 let table = read("/proc/thread-self/net/if_inet6")?.context("reading the IPv6 addresses")?;
@@ -301,6 +307,18 @@ fn link_local(number: u8) -> Ipv6Addr {
 
 fn source(number: u8, v6: bool) -> IpAddr {
     if v6 { link_local(number).into() } else { address(number).into() }
+}
+
+/// Whether `address` is a local one in the text of `/proc/net/fib_trie`: it lists an address, and in the next line what it is.
+pub(crate) fn has_v4(table: &str, address: Ipv4Addr) -> bool {
+    let leaf = format!("|-- {address}");
+    let mut lines = table.lines();
+    while let Some(line) = lines.next() {
+        if line.trim_start() == leaf && lines.next().is_some_and(|next| next.contains("host LOCAL")) {
+            return true;
+        }
+    }
+    false
 }
 
 /// Whether `program` is on the search path, to which the folders of administrators' programs are added.

@@ -5,6 +5,7 @@
 
 pub mod certs;
 pub mod conformance;
+pub mod failover;
 pub mod fleet;
 pub mod gauge;
 pub mod interop;

@@ -1,5 +1,6 @@
 //! Programs that speak VRRP, each on a host of a segment: what a test starts, stops, kills and freezes without knowing which it is.
 
+mod bowline;
 mod frr;
 mod jail;
 mod keepalived;
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use crate::lan::Host;
 
+pub use bowline::{Bowline, Daemon};
 pub use frr::Frr;
 pub use jail::{Jail, Program};
 pub use keepalived::{Keepalived, Statistics};

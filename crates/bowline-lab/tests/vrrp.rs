@@ -1,6 +1,7 @@
-//! The conformance checks against programs whose behaviour is known: what proves the checks, their right answers and their wrong ones.
+//! The checks against programs whose behaviour is known: what proves the checks, by their right answers and by their wrong ones.
 
 use bowline_lab::conformance::{self, Check, Variant, Verdict};
+use bowline_lab::interop::{Dialect, Story, Told};
 use bowline_lab::lan::Lan;
 use bowline_lab::peer::{Frr, Keepalived, Subject};
 
@@ -72,4 +73,40 @@ fn keepalived_is_as_it_is_known_in_all_of_version_2() {
 #[test]
 fn frr_is_as_it_is_known_in_version_3() {
     conforms(&Frr, Variant::V3, |_| true);
+}
+
+/// All stories of the two at the same time, each on a segment of its own.
+fn stories(dialect: Dialect, subjects: [&dyn Subject; 2]) {
+    if let Some(reason) = Lan::missing().or_else(|| subjects.iter().find_map(|one| one.missing())) {
+        return skip(&reason);
+    }
+    let told: Vec<(Story, Told)> = std::thread::scope(|scope| {
+        let running = Story::ALL.map(|story| scope.spawn(move || (story, story.tell(dialect, subjects))));
+        running.into_iter().map(|one| one.join().expect("a story without panic")).collect()
+    });
+    for (story, told) in told {
+        let what =
+            format!("{} as {story:?} of {} and {}", dialect.name(), subjects[0].name(), subjects[1].name());
+        match told {
+            Told::AsItShould => println!("{what}: as it should be"),
+            Told::Disturbed(error) => skip(&format!("{what}: the machine stalls: {error:#}")),
+            Told::Otherwise(error) => panic!("{what}: {error:#}"),
+        }
+    }
+}
+
+#[test]
+fn two_keepaliveds_agree() {
+    stories(Dialect::V3Fast, [&Keepalived, &Keepalived]);
+}
+
+#[test]
+#[ignore = "takes minutes; the shortest dialect is told in every run"]
+fn two_keepaliveds_agree_in_every_dialect() {
+    Dialect::ALL.into_iter().for_each(|dialect| stories(dialect, [&Keepalived, &Keepalived]));
+}
+
+#[test]
+fn keepalived_and_frr_agree() {
+    stories(Dialect::V3Fast, [&Keepalived, &Frr]);
 }

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 
-use super::{HIGHER, Verdict};
+use super::{HIGHER, LOWER, Verdict};
 use crate::lan::{Host, LINK, Lan};
-use crate::peer::{Running, Setup, Subject};
+use crate::peer::{Other, Running, Setup, Subject};
 use crate::wire::{Advert, Captured, Forge, Injector, Mac, Mark, Tap, question};
 
 /// The host with the lower address, the subject's, the one with the higher address.
@@ -65,7 +65,13 @@ struct Segment {
 
 impl<'a> Stand<'a> {
     /// A stand whose segment is made, and whose subject is started, by the check.
-    pub fn new(subject: &'a dyn Subject, setup: Setup) -> Self {
+    pub fn new(subject: &'a dyn Subject, mut setup: Setup) -> Self {
+        let other = |(index, priority): (u8, u8)| Other {
+            name: NAMES[usize::from(index)].to_owned(),
+            address: Lan::planned(index, setup.is_v6()),
+            priority,
+        };
+        setup.others = [(2, HIGHER), (0, LOWER)].map(other).to_vec();
         Self { subject, setup, running: None, segment: None }
     }
 

@@ -43,10 +43,14 @@ impl Frr {
         text
     }
 
+    fn link_name(setup: &Setup) -> String {
+        format!("vrrp{}-{}", if setup.is_v6() { 6 } else { 4 }, setup.vrid)
+    }
+
     /// The macvlan on which FRR keeps the addresses: it wants to find it ready.
     fn link(setup: &Setup) -> String {
         let v6 = setup.is_v6();
-        let name = format!("vrrp{}-{}", if v6 { 6 } else { 4 }, setup.vrid);
+        let name = Self::link_name(setup);
         let mac = Mac::of_router(v6, setup.vrid);
         let prefix = if v6 { PREFIX6 } else { PREFIX };
         let mut lines = format!("link add {name} link {LINK} type macvlan mode bridge\n");
@@ -78,7 +82,10 @@ impl Subject for Frr {
     }
 
     fn start(&self, host: &Host, setup: &Setup) -> anyhow::Result<Box<dyn Running>> {
-        host.ip(&Self::link(setup))?;
+        // There when it was started here before; FRR leaves it alone.
+        if host.ip(&format!("link show dev {}\n", Self::link_name(setup))).is_err() {
+            host.ip(&Self::link(setup))?;
+        }
         let folder = Jail::folder("frr")?;
         let runtime = folder.path().join("run/frr");
         std::fs::create_dir(&runtime).context("making FRR's folder")?;

@@ -18,10 +18,10 @@ const LIMIT: Duration = Duration::from_secs(20);
 /// Printed bytes kept; whoever prints more has lost its way.
 const LOG_MAX: usize = 64 << 20;
 const POLL: Duration = Duration::from_millis(2);
-/// The first process: makes the folders private, starts the programs, and ends when the last one it was told to wait for has.
-/// A program's own end is told apart from the jail's by this process living on.
+/// The first process: makes the folders private, starts the program, and lives on after it, for the namespace dies with it and
+/// what a program left behind on purpose shall do its work.
 const INIT: &str = "mount --bind \"$1/run\" /run && mount --bind \"$1/tmp\" /tmp && \
-    mount --bind /tmp /var/tmp && cd / || exit 1; shift; \"$@\" & wait $!";
+    mount --bind /tmp /var/tmp && cd / || exit 1; shift; \"$@\" & wait $!; exec sleep infinity";
 
 /// A program with its arguments.
 #[derive(Debug, Clone)]

@@ -88,6 +88,21 @@ impl Keepalived {
         }
         text + "  }\n}\n"
     }
+
+    /// Starts it on `host` with any configuration file.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn start_with(host: &Host, text: &str) -> anyhow::Result<Box<dyn Running>> {
+        let folder = Jail::folder("keepalived")?;
+        std::fs::write(folder.path().join("tmp/keepalived.conf"), text).context("writing a configuration")?;
+        let program = Program::new("keepalived", &["-n", "-l", "-D", "-P", "-f", "/tmp/keepalived.conf"]);
+        let jail = Jail::start(folder, host.namespace(), &program)?;
+        // Until it has installed its handlers a SIGTERM would end it without a word to its peers.
+        until(|| jail.log().contains("Startup complete").then_some(()))
+            .with_context(|| format!("keepalived did not start: {}", jail.log()))?;
+        Ok(Box::new(Alive { jail }))
+    }
 }
 
 impl Subject for Keepalived {
@@ -104,15 +119,7 @@ impl Subject for Keepalived {
     }
 
     fn start(&self, host: &Host, setup: &Setup) -> anyhow::Result<Box<dyn Running>> {
-        let folder = Jail::folder("keepalived")?;
-        let text = Self::configuration(host, setup);
-        std::fs::write(folder.path().join("tmp/keepalived.conf"), text).context("writing a configuration")?;
-        let program = Program::new("keepalived", &["-n", "-l", "-D", "-P", "-f", "/tmp/keepalived.conf"]);
-        let jail = Jail::start(folder, host.namespace(), &program)?;
-        // Until it has installed its handlers a SIGTERM would end it without a word to its peers.
-        until(|| jail.log().contains("Startup complete").then_some(()))
-            .with_context(|| format!("keepalived did not start: {}", jail.log()))?;
-        Ok(Box::new(Alive { jail }))
+        Self::start_with(host, &Self::configuration(host, setup))
     }
 
     fn deviations(&self) -> &'static [(&'static str, &'static str)] {
@@ -175,7 +182,8 @@ impl Running for Alive {
     fn complaints(&mut self) -> anyhow::Result<Vec<(String, u64)>> {
         let mut complaints = self.statistics()?.errors();
         let log = self.jail.log();
-        let refused = |line: &&str| REFUSALS.iter().any(|word| line.contains(word)) && !line.contains(YIELDED);
+        let refused =
+            |line: &&str| REFUSALS.iter().any(|word| line.contains(word)) && !line.contains(YIELDED);
         complaints.extend(log.lines().filter(refused).map(|line| (line.to_owned(), 1)));
         Ok(complaints)
     }
