@@ -224,7 +224,8 @@ fn attempt(subject: &dyn Subject, variant: Variant, check: Check, gauge: &Gauge)
         let took = began.elapsed();
         let outcome =
             Outcome { check: check.name, number: check.number, variant, verdict, deviation, attempts, took };
-        undisturbed += usize::from(stall < STALL_MAX);
+        let is_broken = matches!(outcome.verdict, Verdict::Broken(_));
+        undisturbed += usize::from(stall < STALL_MAX || is_broken);
         if outcome.is_expected() || undisturbed >= UNDISTURBED {
             return outcome;
         }

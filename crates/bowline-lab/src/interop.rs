@@ -81,7 +81,8 @@ impl Dialect {
     /// The setup of the router at `place` (0 or 1 in the order of addresses), when the two have these priorities.
     fn setup(self, place: usize, priorities: [u8; 2], preempt: bool) -> Setup {
         let other = 1 - place;
-        let address = Lan::planned(if other == 0 { 0 } else { 1 }, self.is_v6());
+        let index = if other == 0 { 0 } else { 1 };
+        let address = Lan::planned(index, self.is_v6());
         let slow = self.is_v2() || self == Self::V3;
         Setup {
             version: if self.is_v2() { 2 } else { 3 },
@@ -92,7 +93,11 @@ impl Dialect {
             password: (self == Self::V2Password).then(|| "sesame".to_owned()),
             addresses: self.addresses(),
             unicast: if self.is_unicast() { vec![address] } else { Vec::new() },
-            others: vec![Other { name: NAMES[other].to_owned(), address, priority: priorities[other] }],
+            others: vec![Other {
+                name: NAMES[other].to_owned(),
+                addresses: Lan::planned_addresses(index).to_vec(),
+                priority: priorities[other],
+            }],
         }
     }
 }

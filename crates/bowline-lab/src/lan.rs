@@ -95,6 +95,12 @@ impl Lan {
         source(FIRST_HOST + index, v6)
     }
 
+    /// The addresses at which others reach the host that will be named at `index`: IPv4, and global IPv6.
+    pub fn planned_addresses(index: u8) -> [IpAddr; 2] {
+        let number = FIRST_HOST + index;
+        [address(number).into(), address6(number).into()]
+    }
+
     /// All hosts, in the order in which they were named.
     pub fn hosts(&self) -> &[Host] {
         &self.hosts
@@ -242,8 +248,7 @@ impl Host {
 
     /// Its global IPv6 address, whose last group reads like the last part of the IPv4 address.
     pub fn address6(&self) -> Ipv6Addr {
-        let number = u16::from(self.number);
-        Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, (number / 10) * 16 + number % 10)
+        address6(self.number)
     }
 
     /// Its link-local address, which the kernel makes of the hardware address (RFC 4291 appendix A).
@@ -299,6 +304,11 @@ impl Host {
 
 fn address(number: u8) -> Ipv4Addr {
     Ipv4Addr::new(192, 0, 2, number)
+}
+
+fn address6(number: u8) -> Ipv6Addr {
+    let number = u16::from(number);
+    Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, (number / 10) * 16 + number % 10)
 }
 
 fn link_local(number: u8) -> Ipv6Addr {

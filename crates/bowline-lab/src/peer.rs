@@ -33,7 +33,7 @@ pub struct Setup {
     pub addresses: Vec<IpAddr>,
     /// Adverts go to these instead of the group when there are any.
     pub unicast: Vec<IpAddr>,
-    /// The other routers of the group by name, address and priority, for programs that want to know them.
+    /// The other routers of the group by name, addresses and priority, for programs that want to know them.
     pub others: Vec<Other>,
 }
 
@@ -41,7 +41,8 @@ pub struct Setup {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Other {
     pub name: String,
-    pub address: IpAddr,
+    /// At which it is reached, of both families.
+    pub addresses: Vec<IpAddr>,
     pub priority: u8,
 }
 

@@ -68,7 +68,7 @@ impl<'a> Stand<'a> {
     pub fn new(subject: &'a dyn Subject, mut setup: Setup) -> Self {
         let other = |(index, priority): (u8, u8)| Other {
             name: NAMES[usize::from(index)].to_owned(),
-            address: Lan::planned(index, setup.is_v6()),
+            addresses: Lan::planned_addresses(index).to_vec(),
             priority,
         };
         setup.others = [(2, HIGHER), (0, LOWER)].map(other).to_vec();

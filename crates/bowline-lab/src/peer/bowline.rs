@@ -41,8 +41,10 @@ impl Bowline {
         let mut on = vec![host.name().to_owned()];
         let mut priorities = vec![format!("{}: {}", host.name(), setup.priority)];
         for other in &setup.others {
-            let (name, address) = (&other.name, other.address);
-            nodes += &format!("  - {{name: {name}, roles: [load-balancer], addresses: [\"{address}\"]}}\n");
+            let name = &other.name;
+            let listed: Vec<String> = other.addresses.iter().map(|one| format!("\"{one}\"")).collect();
+            let listed = listed.join(", ");
+            nodes += &format!("  - {{name: {name}, roles: [load-balancer], addresses: [{listed}]}}\n");
             on.push(name.clone());
             priorities.push(format!("{name}: {}", other.priority));
         }

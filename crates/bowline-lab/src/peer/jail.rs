@@ -20,9 +20,14 @@ const LOG_MAX: usize = 64 << 20;
 const POLL: Duration = Duration::from_millis(2);
 /// The first process: makes the folders private, starts the program, and lives on after it, for the namespace dies with it and
 /// what a program left behind on purpose shall do its work.
-const INIT: &str = "mount --bind \"$1/run\" /run && mount --bind \"$1/tmp\" /tmp && \
-    mount --bind /tmp /var/tmp && cd / || exit 1; shift; \"$@\" & wait $!; exec sleep infinity";
-
+const INIT: &str = "\
+    if [ -n \"$2\" ]; then mount --bind \"$2\" \"$1/run/program\" || exit 1; fi; \
+    mount --rbind \"$1/run\" /run && mount --bind \"$1/tmp\" /tmp && mount --bind /tmp /var/tmp && cd / || exit 1; \
+    shift 2; \"$@\" & wait $!; exec sleep infinity";
+/// What the first process becomes when the program has ended.
+const AFTERWARDS: &str = "sleep";
+/// Where a program is found that was given by its path, which may lie in a folder that is hidden then.
+const PROGRAM: &str = "/run/program";
 /// A program with its arguments.
 #[derive(Debug, Clone)]
 pub struct Program {
@@ -84,13 +89,21 @@ impl Jail {
     /// # Errors
     /// When it does not start.
     pub fn start(folder: Scratch, namespace: &Namespace, program: &Program) -> anyhow::Result<Self> {
-        let name = program.path.display();
+        let name = program.path.display().to_string();
         // Not a file: a program that writes to a disk waits for the disk.
         let (printed, printer) = std::io::pipe().context("making a pipe")?;
+        let mut program = program.clone();
+        let mut source = PathBuf::new();
+        if program.path.is_absolute() {
+            source = std::mem::replace(&mut program.path, PROGRAM.into());
+            std::fs::write(folder.path().join("run/program"), "")
+                .context("making a place for the program")?;
+        }
         let mut command = Command::new("unshare");
         command
             .args(["--mount", "--pid", "--fork", "--kill-child", "--", "sh", "-c", INIT, "init"])
             .arg(folder.path())
+            .arg(&source)
             .arg(&program.path)
             .args(&program.arguments)
             .stdin(Stdio::null())
@@ -107,11 +120,13 @@ impl Jail {
         let mut jail = Self { main: Pid::from_child(&child), child, log, folder };
         let started = until(|| {
             let init = children(jail.child.id()).into_iter().next()?;
-            children(init).into_iter().find(|pid| runs(*pid, program))
+            if let Some(main) = children(init).into_iter().find(|pid| runs(*pid, &program)) {
+                return Some(Pid::from_raw(main.cast_signed()));
+            }
+            // What ends at once may never be seen.
+            (first_word(init) == AFTERWARDS.as_bytes()).then_some(None)
         });
-        let Some(main) = started.and_then(|pid| Pid::from_raw(pid.cast_signed())) else {
-            bail!("{name} did not start: {}", jail.log());
-        };
+        let Some(main) = started.flatten() else { bail!("{name} did not start: {}", jail.log()) };
         jail.main = main;
         Ok(jail)
     }
@@ -206,6 +221,12 @@ pub(super) fn until<T>(mut ask: impl FnMut() -> Option<T>) -> Option<T> {
 fn children(pid: u32) -> Vec<u32> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
     text.split_whitespace().filter_map(|word| word.parse().ok()).collect()
+}
+
+/// The name under which a process runs.
+fn first_word(pid: u32) -> Vec<u8> {
+    let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    line.split(|byte| *byte == 0).next().unwrap_or_default().to_vec()
 }
 
 /// Whether the process has become `program`: between fork and exec it is still the shell that starts it.
