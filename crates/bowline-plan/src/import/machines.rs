@@ -79,7 +79,7 @@ impl Nodes {
         for machine in machines {
             let place = Place::new(machine.role.option(), None);
             let addresses: Vec<&str> = machine.addresses.iter().map(String::as_str).collect();
-            nodes.add(&machine.name, &addresses, machine.role.into(), &place);
+            nodes.add_named(&machine.name, &addresses, machine.role.into(), &place);
         }
         nodes
     }
@@ -87,11 +87,25 @@ impl Nodes {
     /// Adds a role to the node of that name, or of one of the addresses, or adds a node. Addresses that it has not are added
     /// to it.
     pub(super) fn add(&mut self, name: &str, addresses: &[&str], role: Role, place: &Place) {
-        let is_it = |node: &Node| {
-            node.name.as_deref() == Some(name)
-                || addresses.iter().any(|own| node.addresses.iter().any(|ip| ip == own))
-        };
-        let position = self.nodes.iter().position(|(node, _)| is_it(node)).unwrap_or(self.nodes.len());
+        let by_name = self.position(|node| node.name.as_deref() == Some(name));
+        let has_address = |node: &Node| addresses.iter().any(|own| node.addresses.iter().any(|ip| ip == own));
+        let position = by_name.or_else(|| self.position(has_address));
+        self.add_to(position, name, addresses, role, place);
+    }
+
+    /// The same where the name is the node's own: another node with one of the addresses stays another, and loading finds
+    /// that two have the same.
+    pub(super) fn add_named(&mut self, name: &str, addresses: &[&str], role: Role, place: &Place) {
+        let position = self.position(|node| node.name.as_deref() == Some(name));
+        self.add_to(position, name, addresses, role, place);
+    }
+
+    fn position(&self, is_it: impl Fn(&Node) -> bool) -> Option<usize> {
+        self.nodes.iter().position(|(node, _)| is_it(node))
+    }
+
+    fn add_to(&mut self, position: Option<usize>, name: &str, addresses: &[&str], role: Role, place: &Place) {
+        let position = position.unwrap_or(self.nodes.len());
         if position == self.nodes.len() {
             let node = Node { name: Some(name.to_owned()), ..Node::default() };
             self.nodes.push((node, place.clone()));

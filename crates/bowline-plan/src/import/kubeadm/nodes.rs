@@ -49,7 +49,7 @@ impl Importer {
                 let place = Place::new(at.file(), at.line());
                 let addresses = self.node_addresses(at);
                 let name = self.name(at, &addresses, "worker", &place);
-                self.nodes.add(&name, &addresses, Role::Worker, &place);
+                self.nodes.add_named(&name, &addresses, Role::Worker, &place);
             }
         }
     }
@@ -74,7 +74,7 @@ impl Importer {
             self.draft.problem(at.problem(message, remedy));
         }
         let place = advertised.map_or(place, |(_, place)| place);
-        self.nodes.add(&name, &addresses, Role::ControlPlane, &place);
+        self.nodes.add_named(&name, &addresses, Role::ControlPlane, &place);
         if let Some(port) = endpoint.and_then(|endpoint| endpoint.get("bindPort")) {
             self.bind_port(&port);
         }

@@ -261,3 +261,16 @@ fn names_of_a_local_etcd_stay_in_its_certificates() {
     let problems = super::tests::imported(&wrong, &["cp1=10.0.0.11"]).unwrap_err().to_string();
     assert!(problems.contains("kubeadm.yaml:6: ") && problems.contains("is a range"), "{problems}");
 }
+
+#[test]
+fn two_control_planes_with_one_address_are_refused() {
+    let text = DOCUMENTED.replace("advertiseAddress: 10.0.0.12", "advertiseAddress: 10.0.0.11");
+    let problems = imported(&text, &[]).unwrap_err().to_string();
+    assert!(problems.contains("10.0.0.11 is an address of node cp1 already"), "{problems}");
+    assert!(problems.starts_with("kubeadm.yaml:28: "), "{problems}");
+    let beside = imported(
+        "apiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\n",
+        &["a=10.0.0.1", "b=10.0.0.1"],
+    );
+    assert!(beside.unwrap_err().to_string().contains("10.0.0.1 is an address of node a already"));
+}
