@@ -29,6 +29,8 @@ struct Case {
     balance: bool,
     translated: bool,
     gateway: bool,
+    /// Something that nobody here manages is before etcd.
+    etcd_front: bool,
 }
 
 fn cases() -> Vec<Case> {
@@ -51,6 +53,7 @@ fn cases() -> Vec<Case> {
                                 balance,
                                 translated,
                                 gateway,
+                                etcd_front: has_names && turn == 0,
                             });
                         }
                     }
@@ -80,9 +83,10 @@ impl Case {
 
     fn text(self) -> String {
         let mut text = format!(
-            "apiVersion: bowline.dev/v1alpha1\nkind: Cluster\nspec:\n  etcd: {{gateway: {}}}\n  access:\n    internal: {}\n    \
+            "apiVersion: bowline.dev/v1alpha1\nkind: Cluster\nspec:\n  etcd: {{gateway: {}{}}}\n  access:\n    internal: {}\n    \
              external: {}\n  virtualIPs:\n",
             self.gateway,
+            if self.etcd_front { ", accessAddresses: [etcd.example.net, 192.0.2.99]" } else { "" },
             self.side("internal", self.internal),
             self.side("external", self.external)
         );
@@ -259,6 +263,7 @@ fn a_certificate_that_lacks_a_name_is_found() {
         balance: true,
         translated: false,
         gateway: true,
+        etcd_front: true,
     };
     let cluster = load("cluster.yaml", case.text().as_bytes()).unwrap();
     let mut plan = plan(&cluster, 1);
