@@ -20,8 +20,8 @@
 //! * Priorities may say who can serve ([`Settings::bands`]), and a Backup that can takes over from an Active router that cannot.
 //! * A Backup waits [`timers::RANK_WAIT`] more for each place in the planned order.
 //! * A leaving router serves until its successor is heard ([`State::HandingOver`]).
-//! * Priority 0 counts only from the router that is heard as Active, if one is: a guard's farewell for a dead process
-//!   must not make anybody race a successor that is there already.
+//! * Priority 0 counts only from the router that is heard as Active: a guard's farewell for a dead process must not make anybody
+//!   race a successor that is there already, nor shorten the first wait of a router that has heard nobody yet.
 //! * An Active router that stood still becomes Backup without a word ([`Input::Stalled`]).
 //! * An owner listens to other owners (section 7.1 has it discard everything), so that two end up as one.
 #![forbid(unsafe_code)]

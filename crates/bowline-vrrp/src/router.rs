@@ -110,6 +110,8 @@ pub struct VirtualRouter {
     /// When another Active router was heard last that goes behind this one.
     rival: Option<Instant>,
     holder: Option<Holder>,
+    /// The last advert of another Active router, heard beside the holder's.
+    beside: Option<(Advert, Instant)>,
     /// The holder since this router is Backup, also when it is gone; for the order among those that wait.
     predecessor: Option<IpAddr>,
     heard: Option<Heard>,
@@ -148,6 +150,7 @@ impl VirtualRouter {
             last_put_back: None,
             rival: None,
             holder: None,
+            beside: None,
             predecessor: None,
             heard: None,
             listening_since: None,
@@ -310,7 +313,7 @@ impl VirtualRouter {
             self.event(Event::DuplicateAddress(conflict));
         }
         if self.state == State::Active && self.holding == Holding::Held {
-            self.announce_soon(now);
+            self.announce_again(now);
         }
     }
 
@@ -349,6 +352,7 @@ impl VirtualRouter {
 
     fn note_holder(&mut self, advert: &Advert, now: Instant) {
         if !Holder::is_spoken_of(self.holder, advert, self.active_interval, now) {
+            self.beside = Some((*advert, now));
             return;
         }
         let standing = Standing {

@@ -85,8 +85,9 @@ impl VirtualRouter {
         self.timers.arm(Timer::Announce, self.announcements.next(now));
     }
 
-    /// An announcement out of turn: now, or when the last one is long enough ago.
-    pub(super) fn announce_soon(&mut self, now: Instant) {
+    /// An announcement out of turn, now or when the last one is long enough ago, and the schedule from its beginning.
+    pub(super) fn announce_again(&mut self, now: Instant) {
+        self.announcements.begin_again(now);
         let soonest = self.announcements.soonest();
         if soonest <= now {
             self.announce(now);
@@ -146,7 +147,7 @@ impl VirtualRouter {
         self.note_rival(advert, now);
         self.send_advert_soon(now);
         if self.holding == Holding::Held {
-            self.announce_soon(now);
+            self.announce_again(now);
         }
     }
 

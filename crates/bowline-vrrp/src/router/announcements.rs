@@ -26,6 +26,12 @@ impl Announcements {
         Self { began: now, last: now }
     }
 
+    /// The neighbours may have been told something else just now: they hear it as often as at the beginning, because one that
+    /// has changed an entry may be deaf for a second.
+    pub(super) const fn begin_again(&mut self, now: Instant) {
+        self.began = now;
+    }
+
     /// One was sent.
     pub(super) const fn sent(&mut self, now: Instant) {
         self.last = now;

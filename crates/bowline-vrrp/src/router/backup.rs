@@ -4,7 +4,7 @@ use super::{Heard, Timer, VirtualRouter};
 use crate::config::{Peers, Priority};
 use crate::message::{Event, Reason, State};
 use crate::receive::Advert;
-use crate::timers::{HAND_OVER_MAX, active_down, rank_wait, skew, skew_base};
+use crate::timers::{HAND_OVER_MAX, active_down, rank_wait, replaced_after, skew, skew_base};
 use bowline_sansio::Instant;
 use core::time::Duration;
 
@@ -29,12 +29,14 @@ impl VirtualRouter {
     }
 
     /// Section 6.4.2: Active_Down_Timer becomes Skew_Time. Only for the holder's own farewell: one for a router that is not Active any
-    /// more (its guard sends it when the process dies) must not start a race against the router that is.
+    /// more (its guard sends it when the process dies) must not start a race against the router that is, nor may it shorten the
+    /// first wait of a router that has not heard anybody yet.
     fn heard_farewell(&mut self, advert: &Advert, now: Instant) {
-        let from_holder = self.holder.is_none_or(|holder| {
+        let from_holder = self.holder.is_some_and(|holder| {
             holder.source == advert.source || !holder.is_heard(self.active_interval, now)
         });
         if !from_holder {
+            self.beside = self.beside.filter(|(other, _)| other.source != advert.source);
             return;
         }
         self.predecessor = Some(advert.source);
@@ -43,6 +45,13 @@ impl VirtualRouter {
             self.forget_holder(holder.source);
         }
         self.timers.cancel(Timer::TakeOver);
+        // Its successor may have been heard before it: another sender's packets, another way. Nobody has to be raced.
+        let beside = self.beside.take().filter(|(other, heard)| {
+            other.source != advert.source && now.since(*heard) <= replaced_after(other.interval)
+        });
+        if let Some((successor, _)) = beside {
+            return self.heard_as_backup(&successor, now);
+        }
         self.listening_since = None;
         let wait = if self.gives_way() {
             HAND_OVER_MAX.saturating_add(self.active_down_interval())
@@ -120,6 +129,12 @@ impl VirtualRouter {
 
     /// Another priority or another interval: the wait that has begun is as long as if that had been known.
     pub(super) fn refresh_wait(&mut self, now: Instant) {
+        // Adverts that did not hold it back when they were heard do now.
+        if let (Some(since), Some(holder)) = (self.listening_since, self.holder)
+            && !self.is_preempting(holder.priority, now)
+        {
+            self.listening_since = Some(since.max(holder.heard));
+        }
         if let Some(since) = self.listening_since {
             let wait = self.active_down_interval().saturating_add(self.rank_wait());
             self.timers.arm(Timer::ActiveDown, (since + wait).max(now));

@@ -231,3 +231,16 @@ fn a_router_that_has_to_release_does_not_start_until_it_can_serve() {
     subject.step(Input::CanServe(false), ms(20));
     assert_eq!(subject.state(), State::Fault);
 }
+
+/// It let the timer run on against a lower one, and does not want to preempt any more: the holder's adverts count from then on, and
+/// those that it heard count too.
+#[test]
+fn who_cannot_serve_any_more_does_not_preempt_with_the_rest_of_its_wait() {
+    let mut subject = Subject::backup(with(|s| s.preempt = true), 3, 246);
+    for at in [100, 200, 300] {
+        subject.step(heard(3, 246), ms(at));
+    }
+    subject.step(Input::CanServe(false), ms(301));
+    assert_eq!(subject.run_until_change(ms(400)), None);
+    assert_eq!(subject.state(), State::Backup);
+}

@@ -104,3 +104,20 @@ fn timeouts_handled_late_do_not_stretch_the_period() {
     let periods = last.since(began).as_millis();
     assert_eq!(periods % 100, 4, "{periods} ms after the first");
 }
+
+/// A neighbour that was told something else may be deaf for a second after that: once is not enough.
+#[test]
+fn after_a_lower_advert_announcements_are_repeated_as_at_the_beginning() {
+    let mut subject = Subject::active(settings());
+    let began = subject.now() + Duration::from_secs(10);
+    subject.run_until_change(began);
+    subject.step(heard(3, 246), began);
+    let mut at = Vec::new();
+    while subject.now() < began + Duration::from_secs(8) {
+        let (now, said) = subject.timeout();
+        if said.contains(&Said::Announce) {
+            at.push(now.since(began).as_millis());
+        }
+    }
+    assert_eq!(at, [50, 200, 500, 1_000, 2_000, 5_000]);
+}

@@ -67,6 +67,34 @@ fn a_farewell_repeated_does_not_put_the_takeover_off() {
     assert_eq!(subject.router.get().poll_timeout(), due);
 }
 
+/// Another sender's packets come another way: the farewell of the old holder may come after the new one's first advert. Who
+/// races that one then is Active for a moment.
+#[test]
+fn a_farewell_after_the_successors_advert_starts_no_race() {
+    let mut subject = Subject::backup(settings(), 1, 254);
+    subject.step(heard(3, 246), ms(100));
+    assert_eq!(done(subject.step(heard(1, 0), ms(101))), []);
+    assert_eq!(subject.status().holder, Some(ip(3)));
+    assert_eq!(subject.run_until_change(ms(401)), None);
+    // A successor that has given up meanwhile is none.
+    let mut subject = Subject::backup(settings(), 1, 254);
+    subject.step(heard(3, 246), ms(100));
+    subject.step(heard(3, 0), ms(101));
+    subject.step(heard(1, 0), ms(102));
+    let (at, _) = subject.run_until_change(ms(401)).expect("a takeover");
+    assert_eq!(at, ms(102) + Duration::from_nanos(2_343_750));
+}
+
+/// It was sent by one that is not the holder (a guard, for a process that died while two were Active), or by the holder: then
+/// whoever has heard that one waits for Skew_Time.
+#[test]
+fn a_farewell_does_not_shorten_the_first_wait() {
+    let mut subject = Subject::started(settings());
+    let due = subject.router.get().poll_timeout();
+    assert_eq!(subject.step(heard(3, 0), ms(5)).len(), 1, "that it was heard of, once");
+    assert_eq!(subject.router.get().poll_timeout(), due);
+}
+
 #[test]
 fn while_two_are_active_the_one_that_will_stay_is_the_holder() {
     let mut subject = Subject::backup(settings(), 3, 246);
