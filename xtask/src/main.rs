@@ -6,6 +6,7 @@ mod command;
 mod docs;
 mod host;
 mod install;
+mod sim;
 mod test;
 mod tidy;
 mod workspace;
@@ -15,6 +16,8 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 cargo xtask test [--no-install]   everything the project asserts about itself
 cargo xtask bench [--smoke]       the figures, beside the incumbents, in one run; --measure NAME picks, repeatable
+cargo xtask sim [--seeds N] [--minutes M] [--failovers N] [--from SEED] [--threads N] [--replay SEED]
+                                  virtual routers in simulated worlds, a seed each, until a limit is reached or one fails
 cargo xtask tidy                  the conventions that a machine can check
 cargo xtask docs                  writes the generated files under docs/
 ";
@@ -28,6 +31,7 @@ fn main() -> ExitCode {
     let outcome = match words.as_slice() {
         ["test"] => test::run(test::Install::Missing),
         ["test", "--no-install"] => test::run(test::Install::Nothing),
+        ["sim", options @ ..] => sim::run(options),
         ["tidy"] => tidy::run(),
         ["docs"] => docs::write(),
         ["bench", options @ ..] => match bench::Options::parse(options) {

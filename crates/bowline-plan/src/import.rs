@@ -137,7 +137,7 @@ impl Draft {
         remarks.dedup();
         match loaded {
             Ok((yaml, description, cluster)) => {
-                let yaml = format!("# Imported from {}\n{yaml}", crate::source::excerpt(source));
+                let yaml = format!("# Imported from {}.\n{yaml}", crate::source::excerpt(source));
                 Ok(Imported { yaml, description, cluster, remarks })
             }
             Err(found) => {

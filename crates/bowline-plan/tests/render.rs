@@ -219,34 +219,3 @@ fn keepalived_takes_what_is_rendered_for_it() {
         assert!(output.status.success() && said.is_empty(), "{what}: {said}{output:?}");
     }
 }
-
-/// The server of a rendered kubeconfig is in the certificates, and where nothing is warned of, no single failure cuts its
-/// user off for good.
-#[test]
-fn a_kubeconfig_leads_where_certificates_and_failures_allow() {
-    let (mut survivable, mut warned) = (0, 0);
-    for (name, cluster, plan) in cases() {
-        let url = render::client_url(&cluster, bowline_plan::Class::External, None).unwrap();
-        let text = render::new_kubeconfig(&cluster, &url);
-        let read = render::Kubeconfig::read("admin.conf", text.as_bytes(), None).unwrap();
-        assert_eq!(read.server(), url, "{name}");
-        let (host, _) = url.trim_start_matches("https://").rsplit_once(':').unwrap();
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        assert!(plan.sans.apiserver.iter().any(|san| san == host), "{name}: {host}");
-        let rows = bowline_plan::spof(&cluster, &plan);
-        let is_cut = rows.iter().any(|row| row.is_single_point() && row.clients.contains(&"external"));
-        let findings = bowline_plan::lint(&cluster, &plan);
-        let told = |finding: &bowline_plan::Finding| {
-            matches!(finding.code, "spof" | "single-api-server" | "virtual-ip-untracked" | "etcd-count-even")
-        };
-        // A member of etcd too few is told by the table alone.
-        let few = cluster.with_role(bowline_plan::NodeRole::Etcd).count() < 3;
-        if is_cut {
-            warned += 1;
-            assert!(few || findings.iter().any(told), "{name}: {rows:#?}\n{findings:#?}");
-        } else {
-            survivable += 1;
-        }
-    }
-    assert!(survivable >= 10 && warned >= 5, "{survivable} survivable, {warned} warned of");
-}

@@ -22,7 +22,7 @@ pub(super) fn check(workspace: &Workspace) -> Result<Vec<String>> {
     Ok(problems(&text, &tests))
 }
 
-/// Rows are the table lines whose first cell starts with a digit or X (`0.4`, `X.3`); tests are the words in backticks in the last
+/// Rows are the table lines whose first cell starts with a digit (`0.4`); tests are the words in backticks in the last
 /// cell, by their path or name.
 fn problems(text: &str, tests: &BTreeSet<String>) -> Vec<String> {
     let mut problems = Vec::new();
@@ -30,7 +30,7 @@ fn problems(text: &str, tests: &BTreeSet<String>) -> Vec<String> {
     for (index, line) in text.lines().enumerate() {
         let cells: Vec<&str> = line.trim().trim_matches('|').split('|').map(str::trim).collect();
         let (Some(id), Some(last)) = (cells.first(), cells.last()) else { continue };
-        if !line.trim_start().starts_with('|') || !id.starts_with(|first: char| first.is_ascii_digit() || first == 'X') {
+        if !line.trim_start().starts_with('|') || !id.starts_with(|first: char| first.is_ascii_digit()) {
             continue;
         }
         rows += 1;

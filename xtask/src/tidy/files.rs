@@ -12,7 +12,7 @@ const LINES_MAX: usize = 600;
 
 /// Crates whose clippy.toml keeps clocks, sockets, files, threads and locks out. The nearest file wins and nothing is
 /// inherited: each has the same.
-const PURE: [&str; 4] = ["bowline-sansio", "bowline-pool", "bowline-plan", "bowline-vrrp"];
+const PURE: [&str; 5] = ["bowline-sansio", "bowline-pool", "bowline-plan", "bowline-vrrp", "bowline-sim"];
 
 /// The only crate that may hold `unsafe`.
 const UNSAFE: &str = "bowline-sys";

@@ -19,7 +19,7 @@ fn a_draft_is_written_in_the_order_of_the_format() {
     let imported = draft.finish("a\nb").unwrap();
     assert_eq!(
         imported.yaml(),
-        "# Imported from a\\nb\napiVersion: bowline.dev/v1alpha1\nkind: Cluster\nspec:\n  kubernetes:\n    \
+        "# Imported from a\\nb.\napiVersion: bowline.dev/v1alpha1\nkind: Cluster\nspec:\n  kubernetes:\n    \
          version: \"1.32\"\n  nodes:\n  - name: cp1\n    roles: [control-plane, etcd]\n    \
          addresses: [10.0.0.11, \"fd00::11\"]\n  certificates:\n    extraSANs: [\"*.example.net\", k8s.example.net]\n"
     );

@@ -123,8 +123,7 @@ impl Lint<'_> {
                 let hosts: Vec<String> = fronts.iter().map(|front| front.host.to_string()).collect();
                 let message =
                     format!("{name} clients depend on {}, which is not described here", hosts.join(", "));
-                let remedy =
-                    "make sure that it is redundant, passes TLS through, and checks /readyz over TLS";
+                let remedy = "make sure that it is redundant and that it checks /readyz over TLS";
                 self.add(Code::EXTERNAL_BALANCER_UNKNOWN, &side(name), message, remedy);
             }
         }

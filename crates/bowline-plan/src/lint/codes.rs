@@ -100,10 +100,9 @@ impl Code {
     pub(super) const EXTERNAL_BALANCER_UNKNOWN: Self = Self {
         name: "external-balancer-unknown",
         severity: Info,
-        meaning: "Access depends on a balancer that is not described here: whether it survives failures, whether it checks \
-                 the servers behind it, and whether it ends TLS, which client certificates do not survive, cannot be told.",
-        remedy: "Make sure that it is redundant, passes TLS through untouched, and that its health check asks `/readyz` \
-                over TLS and takes 401 for alive.",
+        meaning: "Access depends on a balancer that is not described here: whether it survives failures, and whether it \
+                 checks the API servers, cannot be told.",
+        remedy: "Make sure that it is redundant and that its health check asks `/readyz` over TLS.",
     };
 
     pub(super) const EXTERNAL_ON_NODES_ONLY: Self = Self {

@@ -33,5 +33,8 @@ pub(super) fn without_effect(cluster: &Cluster) -> Vec<Path> {
     if cluster.manage_hosts() {
         paths.push(spec().key("hosts").key("manage"));
     }
+    if cluster.etcd().multiaccess {
+        paths.push(spec().key("etcd").key("multiaccess"));
+    }
     paths
 }

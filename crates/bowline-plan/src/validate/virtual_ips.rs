@@ -215,13 +215,9 @@ impl Checker<'_, '_> {
             self.problem(&at.key("address"), message, "give each its own address");
         }
         let family = |vip: &VirtualIp| vip.addresses.first().map(IpAddr::is_ipv4);
-        // A link that is not named may be the one that is.
-        let is_apart = |other: &VirtualIp| match (&other.interface, &vip.interface) {
-            (Some(a), Some(b)) => a != b,
-            (Some(_), None) | (None, Some(_)) | (None, None) => false,
+        let is_same_router = |other: &&VirtualIp| {
+            other.vrid == vip.vrid && other.interface == vip.interface && family(other) == family(vip)
         };
-        let is_same_router =
-            |other: &&VirtualIp| other.vrid == vip.vrid && !is_apart(other) && family(other) == family(vip);
         if let Some(other) = others.iter().find(is_same_router) {
             let message = format!("virtual router {} is that of virtual IP {} already", vip.vrid, other.name);
             self.problem(&at.key("vrid"), message, "give each its own `vrid:`, from 1 to 255");

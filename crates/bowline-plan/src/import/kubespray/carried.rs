@@ -12,7 +12,7 @@ use crate::source::excerpt;
 const NAMES_LIMIT: usize = 40;
 
 /// Variables that are read.
-const READ: [&str; 55] = [
+const READ: [&str; 54] = [
     "access_ip",
     "access_ip6",
     "ansible_default_ipv4",
@@ -46,7 +46,6 @@ const READ: [&str; 55] = [
     "kube_apiserver_insecure_port",
     "kube_apiserver_ip",
     "kube_apiserver_port",
-    "kube_apiserver_insecure_port",
     "kube_override_hostname",
     "kube_service_addresses",
     "kube_service_addresses_ipv6",

@@ -160,8 +160,7 @@ impl Found<'_, '_> {
         if view.local_balancer {
             let place = self.place_of(view, "loadbalancer_apiserver_localhost");
             let message = "both a local and an external balancer are on: Kubespray uses the external one, and installs the \
-                           local one for nobody; set loadbalancer_apiserver_localhost to false, or remove \
-                           loadbalancer_apiserver";
+                           local one for nobody";
             self.defect(&place, message);
             if view.domain.as_deref() == Some("localhost")
                 && (view.balancer_port() != view.local_port || view.local_port != view.secure_port)

@@ -10,13 +10,12 @@ use super::explain::current::{Rules, View};
 use super::explain::documents::DEFAULT_DOMAIN;
 use super::groups::{CLUSTER, Groups, HostId};
 use super::scope::{Scope, Unknown};
-use super::settings::{Address, LoadBalancer, Origin, Placed, is_address};
+use super::settings::{Address, LoadBalancer, Origin, Placed};
 use crate::description::{AccessSide, Mode, Node, Placement, Role, VirtualIp};
 use crate::import::{Draft, Place, RemarkKind};
 use crate::source::excerpt;
 
 mod etcd;
-mod remarks;
 
 /// What the virtual IP of kube-vip is called.
 const VIRTUAL_IP: &str = "api";
@@ -35,14 +34,7 @@ pub(super) fn describe(
     let rules = Rules::new(groups, root)?;
     let first = rules.view(rules.members.first).map_err(|problem| vec![problem])?;
     let mut describer = Describer { groups, rules: &rules, edition, first, draft, problems: Vec::new() };
-    let steps = [
-        Describer::names,
-        Describer::api_servers,
-        Describer::etcd,
-        Describer::access,
-        Describer::plaintext,
-        Describer::unmanaged,
-    ];
+    let steps = [Describer::names, Describer::api_servers, Describer::etcd, Describer::access];
     describer.nodes();
     for step in steps {
         if let Err(problem) = step(&mut describer) {
@@ -334,27 +326,11 @@ impl Describer<'_, '_> {
             self.remark(RemarkKind::Differs, &balancer.place, message);
         }
         let port = balancer.port.as_ref().map(|(port, _)| *port);
-        let other = given.filter(|(domain, _)| !domain.eq_ignore_ascii_case(&address.0));
-        // What is called a domain name may be an address, which components are told and the exported kubeconfig is not.
-        let (inside, names): (Placed, Vec<Placed>) = match other {
-            Some(domain) if is_address(&domain.0) => {
-                if !is_same_address(&domain.0, &address.0) {
-                    let message = format!(
-                        "components use {}, and the exported kubeconfig {}: so do the two sides here",
-                        excerpt(&domain.0),
-                        excerpt(&address.0)
-                    );
-                    self.remark(RemarkKind::Assumed, &domain.1, message);
-                }
-                (domain, Vec::new())
-            }
-            Some(domain) => (address.clone(), vec![domain]),
-            None => (address.clone(), Vec::new()),
-        };
-        for (side, host) in [("internal", &inside), ("external", &address)] {
+        let names: Vec<Placed> = given.into_iter().filter(|(domain, _)| *domain != address.0).collect();
+        for side in ["internal", "external"] {
             let at = format!("spec.access.{side}");
             self.draft.came_from(&at, &balancer.place);
-            self.draft.came_from(format!("{at}.address"), &host.1);
+            self.draft.came_from(format!("{at}.address"), &address.1);
             if let Some((_, place)) = &balancer.port {
                 self.draft.came_from(format!("{at}.port"), place);
             }
@@ -362,18 +338,17 @@ impl Describer<'_, '_> {
                 self.draft.came_from(format!("{at}.names"), place);
             }
         }
-        let vip = self.first.scope.text("kube_vip_address")?.filter(|_| has_virtual_ip);
-        let side = |host: &Placed| {
-            let by_virtual_ip = vip.as_ref().is_some_and(|(vip, _)| *vip == host.0);
-            AccessSide {
-                mode: Some(if by_virtual_ip { Mode::VirtualIp } else { Mode::External }),
-                port,
-                names: names.iter().map(|(name, _)| name.to_ascii_lowercase()).collect(),
-                address: (!by_virtual_ip).then(|| host.0.to_ascii_lowercase()),
-                ..AccessSide::default()
-            }
+        let by_virtual_ip = has_virtual_ip
+            && self.first.scope.text("kube_vip_address")?.is_some_and(|(vip, _)| vip == address.0);
+        let host = address.0.to_ascii_lowercase();
+        let side = || AccessSide {
+            mode: Some(if by_virtual_ip { Mode::VirtualIp } else { Mode::External }),
+            port,
+            names: names.iter().map(|(name, _)| name.to_ascii_lowercase()).collect(),
+            address: (!by_virtual_ip).then(|| host.clone()),
+            ..AccessSide::default()
         };
-        let (internal, external) = (side(&inside), side(&address));
+        let (internal, external) = (side(), side());
         self.draft.spec.access.internal = internal;
         self.draft.spec.access.external = external;
         Ok(())
@@ -458,10 +433,6 @@ impl Describer<'_, '_> {
         }
         extra
     }
-}
-
-fn is_same_address(one: &str, other: &str) -> bool {
-    one.parse::<IpAddr>().is_ok_and(|address| other.parse() == Ok(address))
 }
 
 /// Whether a certificate can hold it: an address, or a DNS name in lower case.

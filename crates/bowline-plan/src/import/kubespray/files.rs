@@ -92,7 +92,7 @@ impl<'f> Loader<'f> {
         let is_only = self.files.iter().filter(|(path, _)| !path.contains('/')).count() == 1;
         match format(path, text, is_only) {
             Some(Format::Ini) => {
-                let result = ini::read(&file, text, &mut self.groups, &mut self.remarks);
+                let result = ini::read(&file, text, &mut self.groups);
                 self.problems.extend(result.err().unwrap_or_default());
                 true
             }
@@ -158,11 +158,6 @@ impl<'f> Loader<'f> {
             let place = Place::new(name.as_str(), fault.line);
             let message = format!("{} is given twice; as in Ansible, the last one counts", fault.path);
             self.remarks.push(place.remark(RemarkKind::Assumed, message));
-        }
-        if let Some(second) = foreign.documents.get(1) {
-            let place = Place::new(name.as_str(), second.at.line);
-            let remedy = "put it all into one: Ansible reads files of one document";
-            self.problems.push(place.problem("a second document begins here", remedy));
         }
         foreign.documents.into_iter().next()
     }

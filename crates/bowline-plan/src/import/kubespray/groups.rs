@@ -3,10 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::range::HOSTS_LIMIT;
-use super::value::{Value, Variable, Variables};
-use crate::import::{Place, Remark, RemarkKind};
+use super::value::{Value, Variables};
+use crate::import::Place;
 use crate::problem::Problem;
-use crate::source::excerpt;
 
 /// Groups of one inventory: a dozen of Kubespray's, and some hundred of locations.
 const GROUPS_LIMIT: usize = 10_000;
@@ -47,24 +46,6 @@ pub(super) struct Host {
     pub(super) facts: Variables,
     /// The groups it is in, those whose variables count for less first.
     pub(super) groups: Vec<GroupId>,
-}
-
-impl Host {
-    /// Adds a variable of the inventory. The remark says that there was another value of it before.
-    pub(super) fn learn(&mut self, key: Box<str>, variable: Variable) -> Option<Remark> {
-        let before = self.inventory.get(&key).filter(|before| before.value != variable.value);
-        let remark = before.map(|before| {
-            let line = before.place.line.map(|line| format!(" in line {line}")).unwrap_or_default();
-            let message = format!(
-                "{} of {} is another one{line}; as in Ansible, the last one counts",
-                excerpt(&key),
-                excerpt(&self.name)
-            );
-            variable.place.remark(RemarkKind::Assumed, message)
-        });
-        self.inventory.insert(key, variable);
-        remark
-    }
 }
 
 #[derive(Debug)]

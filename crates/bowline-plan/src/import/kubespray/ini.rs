@@ -7,7 +7,7 @@ use super::groups::{GroupId, Groups, canonical};
 use super::literal;
 use super::range::expand;
 use super::value::Variable;
-use crate::import::{Place, Remark};
+use crate::import::Place;
 use crate::problem::Problem;
 use crate::source::excerpt;
 
@@ -23,14 +23,9 @@ enum Section {
 ///
 /// # Errors
 /// Every line that is not understood.
-pub(super) fn read(
-    file: &Arc<str>,
-    text: &str,
-    groups: &mut Groups,
-    remarks: &mut Vec<Remark>,
-) -> Result<(), Vec<Problem>> {
-    let (pending, unsettled) = (BTreeMap::new(), BTreeMap::new());
-    let mut reader = Reader { groups, remarks, pending, unsettled, problems: Vec::new() };
+pub(super) fn read(file: &Arc<str>, text: &str, groups: &mut Groups) -> Result<(), Vec<Problem>> {
+    let mut reader =
+        Reader { groups, pending: BTreeMap::new(), unsettled: BTreeMap::new(), problems: Vec::new() };
     let mut section = None;
     for (index, line) in text.lines().enumerate() {
         let number = u32::try_from(index.saturating_add(1)).unwrap_or(u32::MAX);
@@ -54,7 +49,6 @@ pub(super) fn read(
 const HEADER_REMEDY: &str = "write [group], [group:children] or [group:vars], without blanks";
 
 struct Reader<'g> {
-    remarks: &'g mut Vec<Remark>,
     groups: &'g mut Groups,
     /// By a group that is not described yet: where it is named as a child, and of whom.
     pending: BTreeMap<String, Vec<(GroupId, Place)>>,
@@ -143,9 +137,8 @@ impl Reader<'_> {
             .map_err(|what| place.problem(what, "write a range such as node[1:9] or node[01:10]"))?;
         for name in names {
             let id = self.groups.add_host(&name, place, group)?;
-            let Some(host) = self.groups.hosts.get_mut(id) else { continue };
-            for (key, variable) in variables.iter().cloned() {
-                self.remarks.extend(host.learn(key, variable));
+            if let Some(host) = self.groups.hosts.get_mut(id) {
+                host.inventory.extend(variables.iter().cloned());
             }
         }
         Ok(())

@@ -17,7 +17,7 @@ pub(super) struct Variable {
 }
 
 /// What a variable holds, templates not yet resolved.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Value {
     Null,
     Bool(bool),
@@ -28,13 +28,6 @@ pub(super) enum Value {
     Map(Vec<(Box<str>, Variable)>),
     /// Cannot be read: its tag, such as `!vault`.
     Sealed(Box<str>),
-}
-
-/// Where it stands makes no difference.
-impl PartialEq for Variable {
-    fn eq(&self, other: &Self) -> bool {
-        self.value == other.value
-    }
 }
 
 impl Variable {

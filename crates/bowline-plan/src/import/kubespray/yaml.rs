@@ -154,10 +154,8 @@ impl Reader<'_> {
         for name in names {
             let added = self.groups.add_host(&name, &place, group);
             if let Some(host) = self.added(added).and_then(|id| self.groups.hosts.get_mut(id)) {
-                for field in fields {
-                    let (key, variable) = Variable::field_of(&file, field);
-                    self.remarks.extend(host.learn(key, variable));
-                }
+                let variables = fields.iter().map(|field| Variable::field_of(&file, field));
+                host.inventory.extend(variables);
             }
         }
     }

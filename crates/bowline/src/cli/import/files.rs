@@ -29,11 +29,8 @@ pub(super) fn named(files: &[PathBuf]) -> Result<Vec<(String, Vec<u8>)>, Failure
     files.iter().map(|file| Ok((file.display().to_string(), read(file)?))).collect()
 }
 
-/// An inventory: a folder, or a file with the folders `group_vars` and `host_vars` beside it. `apart` is a file that may lie
-/// in the folder and is none of the inventory's.
-pub(super) fn inventory(path: &Path, apart: Option<&Path>) -> Result<Files, Failure> {
-    let apart = apart.and_then(|file| fs::canonicalize(file).ok());
-    let is_apart = |file: &Path| apart.is_some() && fs::canonicalize(file).ok() == apart;
+/// An inventory: a folder, or a file with the folders `group_vars` and `host_vars` beside it.
+pub(super) fn inventory(path: &Path) -> Result<Files, Failure> {
     let is_folder = fs::metadata(path)
         .map_err(|error| input(format!("cannot read {}: {error}", path.display())))?
         .is_dir();
@@ -42,7 +39,7 @@ pub(super) fn inventory(path: &Path, apart: Option<&Path>) -> Result<Files, Fail
     if is_folder {
         for name in names(root)? {
             let inner = root.join(&name);
-            if !name.starts_with('.') && !inner.is_dir() && !is_apart(&inner) {
+            if !name.starts_with('.') && !inner.is_dir() {
                 add(&mut files, &name, &inner)?;
             }
         }

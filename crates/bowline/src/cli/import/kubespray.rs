@@ -36,7 +36,7 @@ enum EditionName {
 }
 
 pub(super) fn import(args: &KubesprayArgs) -> Result<(), Failure> {
-    let tree = files::inventory(&args.inventory, args.facts.as_deref())?;
+    let tree = files::inventory(&args.inventory)?;
     let facts =
         args.facts.as_ref().map(|file| Ok::<_, Failure>((file.display().to_string(), files::read(file)?)));
     let facts = facts.transpose()?;

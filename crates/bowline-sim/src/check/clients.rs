@@ -1,0 +1,74 @@
+//! Clients learn who has an address from announcements alone; they know soon after it moved, and later after they were deaf.
+
+use super::{Seen, violation};
+use crate::state::State;
+use crate::world::Outcome;
+
+#[derive(Debug)]
+pub(super) struct Clients;
+
+impl Clients {
+    pub(super) fn see(&mut self, seen: Seen, state: &State) -> Outcome {
+        match seen {
+            Seen::Disturbed | Seen::Ended => {}
+            Seen::Changed
+            | Seen::Took { .. }
+            | Seen::Releasing { .. }
+            | Seen::Held { .. }
+            | Seen::Came { .. }
+            | Seen::Went { .. }
+            | Seen::Expired { .. }
+            | Seen::Sent { .. }
+            | Seen::Announced { .. }
+            | Seen::Leaving { .. } => return Ok(()),
+        }
+        if state.network.lossless_since().is_none() {
+            return Ok(());
+        }
+        for client in 0..state.options.clients {
+            for vip in 0..state.options.virtual_ips {
+                Self::judge(state, client, vip)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn are_right(&self, state: &State) -> bool {
+        (0..state.options.clients).all(|client| {
+            (0..state.options.virtual_ips).all(|vip| {
+                let believed = state.beliefs[client][vip].holder;
+                sole_holder(state, client, vip).is_none_or(|holder| believed == Some(holder))
+            })
+        })
+    }
+
+    fn judge(state: &State, client: usize, vip: usize) -> Outcome {
+        let Some(holder) = sole_holder(state, client, vip) else { return Ok(()) };
+        let Some(healthy) = state.healthy_since(holder, vip) else { return Ok(()) };
+        let station = state.options.routers + client;
+        let believed = state.beliefs[client][vip].holder;
+        let heard = state.network.since(holder, station);
+        // What it was told before it could hear is told again by the schedule alone; so is what it was told wrongly by one
+        // that did not know better.
+        let came = state.router(holder, vip).address.map_or(healthy, |address| address.since);
+        let at_the_change = heard < came && state.calm_since <= came;
+        let bounds = &state.bounds;
+        let bound = if at_the_change { bounds.clients } else { bounds.clients_later };
+        let lasts = state.calm().min(state.now.since(healthy.max(heard)));
+        if believed != Some(holder) && lasts > bound {
+            let message = format!(
+                "client {client} believes that vip {vip} is at {believed:?}, {lasts:?} after node {holder} took it"
+            );
+            return violation("clients", message);
+        }
+        Ok(())
+    }
+}
+
+/// The only node that answers this client for `vip`.
+fn sole_holder(state: &State, client: usize, vip: usize) -> Option<usize> {
+    let station = state.options.routers + client;
+    let mut owners = state.owners(vip).filter(|&owner| state.network.is_up(owner, station));
+    let (first, second) = (owners.next()?, owners.next());
+    second.is_none().then_some(first)
+}
