@@ -8,6 +8,7 @@ mod document;
 mod interrupt;
 mod progress;
 mod stage;
+mod vip;
 
 use std::time::{Duration, Instant};
 
@@ -19,6 +20,7 @@ use crate::failure::Failure;
 use crate::output::{Format, print_as};
 
 pub use document::{Demo, LongConnections, Observation};
+pub use vip::VipDemo;
 use interrupt::Interrupt;
 use progress::Progress;
 use stage::Stage;
@@ -26,9 +28,12 @@ use stage::Stage;
 /// What `bowline demo` can be told.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
-    /// Only this fault, instead of all: killed, frozen, not-ready, unreachable, graceful-stop, all-down
+    #[command(flatten)]
+    vip: vip::VipArgs,
+    /// Only this fault, instead of all: killed, frozen, not-ready, unreachable, graceful-stop, all-down; with --vip: link-cut,
+    /// stop, kill, freeze, one-way, heal, return, unreachable
     #[arg(long, value_name = "NAME")]
-    fault: Option<Fault>,
+    fault: Option<String>,
     /// What to print: text for people, json and yaml for programs
     #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
     output: Format,
@@ -40,6 +45,10 @@ pub struct Args {
 ///
 /// The demonstration could not be run, or was interrupted. Figures are never an error, whatever they are.
 pub fn run(args: &Args) -> Result<(), Failure> {
+    if args.vip.vip {
+        let document = vip::demonstrate(&args.vip, args.fault.as_deref())?;
+        return Ok(print_as(args.output, &document, || document.text())?);
+    }
     let cut = move_out()?;
     let document = demonstrate(args, cut)?;
     Ok(print_as(args.output, &document, || document.text())?)
@@ -59,12 +68,15 @@ fn move_out() -> anyhow::Result<Cut> {
 
 fn demonstrate(args: &Args, cut: Cut) -> anyhow::Result<Demo> {
     let started = Instant::now();
+    let faults = match &args.fault {
+        Some(name) => vec![name.parse::<Fault>()?],
+        None => Fault::ALL.to_vec(),
+    };
     let interrupt = Interrupt::install()?;
     let mut progress = Progress::new();
     progress.say("starting three stand-in API servers and the balancer");
     let mut stage = Stage::set(cut, &interrupt)?;
     progress.say(&format!("serving on https://{}, status on http://{}", stage.address(), stage.admin()));
-    let faults = args.fault.map_or(Fault::ALL.to_vec(), |fault| vec![fault]);
     let mut observations = Vec::new();
     for (index, fault) in faults.iter().enumerate() {
         progress.begin(index + 1, faults.len());

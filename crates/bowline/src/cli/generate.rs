@@ -1,7 +1,7 @@
 //! `bowline generate`: the files under docs/ that follow from the code.
 
 use crate::certs::{CertsCheck, CertsInspect};
-use crate::demo::Demo;
+use crate::demo::{Demo, VipDemo};
 use crate::documents::{
     Check, DnsDocument, Endpoints, Explain, HostsDocument, Import, PlanDiff, PlanDocument, SansDocument,
     Status,
@@ -44,6 +44,7 @@ fn write(directory: &Path) -> anyhow::Result<()> {
     write_json(directory, "json/render-hosts.schema.json", &schema_for!(HostsDocument))?;
     write_json(directory, "json/render-dns.schema.json", &schema_for!(DnsDocument))?;
     write_json(directory, "json/render-sans.schema.json", &schema_for!(SansDocument))?;
+    write_json(directory, "json/demo-vip.schema.json", &schema_for!(VipDemo))?;
     write_json(directory, "json/demo.schema.json", &schema_for!(Demo))
 }
 

@@ -140,18 +140,18 @@ metrics! {
     VIRTUAL_IP_STATE: Gauge "virtual_ip_state" ["virtual_ip", "state"]
         "1 for the state of this node's virtual router, 0 for the others";
     VIRTUAL_IP_HELD: Gauge "virtual_ip_held" ["virtual_ip", "address"] "1 while the address is held on this node";
-    VIRTUAL_IP_PRIORITY: Gauge "virtual_ip_priority" ["virtual_ip"] "What the virtual router advertises, or would";
+    VIRTUAL_IP_PRIORITY: Gauge "vrrp_priority" ["virtual_ip"] "What the virtual router advertises, or would";
     VIRTUAL_IP_CAN_SERVE: Gauge "virtual_ip_can_serve" ["virtual_ip"] "1 while clients would be served on this node";
-    VIRTUAL_IP_TRANSITIONS: Counter "virtual_ip_transitions" ["virtual_ip", "to"]
+    VIRTUAL_IP_TRANSITIONS: Counter "vrrp_transitions" ["virtual_ip", "to"]
         "Changes of the virtual router's state, by the state they led to";
-    ADVERTS_SENT: Counter "virtual_ip_adverts_sent" ["virtual_ip"] "Adverts sent; over unicast, one to each peer";
-    ADVERTS_WITHHELD: Counter "virtual_ip_adverts_withheld" ["virtual_ip"]
+    ADVERTS_SENT: Counter "vrrp_adverts_sent" ["virtual_ip"] "Adverts sent; over unicast, one to each peer";
+    ADVERTS_WITHHELD: Counter "vrrp_adverts_withheld" ["virtual_ip"]
         "Adverts not sent because the proxy did not answer";
-    ADVERTS_FAILED: Counter "virtual_ip_adverts_failed" ["virtual_ip"] "Adverts the kernel did not take";
-    ADVERTS_RECEIVED: Counter "virtual_ip_adverts_received" ["virtual_ip"] "Adverts that passed every check";
-    ADVERTS_DISCARDED: Counter "virtual_ip_adverts_discarded" ["virtual_ip", "reason"]
+    ADVERTS_FAILED: Counter "vrrp_adverts_failed" ["virtual_ip"] "Adverts the kernel did not take";
+    ADVERTS_RECEIVED: Counter "vrrp_adverts_received" ["virtual_ip"] "Adverts that passed every check";
+    ADVERTS_DISCARDED: Counter "vrrp_discarded" ["virtual_ip", "reason"]
         "Packets of VRRP that were discarded, by reason";
-    ANNOUNCEMENTS: Counter "virtual_ip_announcements" ["virtual_ip"]
+    ANNOUNCEMENTS: Counter "vrrp_announcements" ["virtual_ip"]
         "Gratuitous ARP requests and unsolicited neighbour advertisements sent";
     LEASE_RENEWALS: Counter "virtual_ip_lease_renewals" ["virtual_ip"] "Renewals of the addresses' lease";
     LEASE_RENEWALS_FAILED: Counter "virtual_ip_lease_renewals_failed" ["virtual_ip"]
