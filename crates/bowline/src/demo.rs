@@ -20,7 +20,7 @@ use crate::failure::Failure;
 use crate::output::{Format, print_as};
 
 pub use document::{Demo, LongConnections, Observation};
-pub use vip::VipDemo;
+pub(crate) use vip::VipDemo;
 use interrupt::Interrupt;
 use progress::Progress;
 use stage::Stage;

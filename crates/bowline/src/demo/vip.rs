@@ -11,7 +11,8 @@ use bowline_lab::lan::Lan;
 use bowline_lab::peer::Bowline;
 use bowline_sansio::Prng;
 
-pub use document::{VipDemo, VipObservation};
+pub(crate) use document::VipDemo;
+use document::VipObservation;
 
 use super::human;
 use super::interrupt::Interrupt;
@@ -28,7 +29,7 @@ const RUNS_MAX: usize = 1_000;
 
 /// What `bowline demo --vip` can be told.
 #[derive(Debug, Clone, clap::Args)]
-pub struct VipArgs {
+pub(super) struct VipArgs {
     /// A virtual IP moves between three hosts, instead of servers that fail behind one balancer (needs root)
     #[arg(long)]
     pub(super) vip: bool,

@@ -13,7 +13,7 @@ use crate::output::table;
 /// A demonstration of a virtual IP: `bowline demo --vip --output json`.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct VipDemo {
+pub(crate) struct VipDemo {
     /// `bowline.dev/demo-vip/v1`.
     pub schema: &'static str,
     /// The version that was demonstrated.
@@ -32,7 +32,7 @@ pub struct VipDemo {
 /// long connections; durations are in milliseconds.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct VipObservation {
+pub(crate) struct VipObservation {
     /// `link-cut`, `stop`, `kill`, `freeze`, `one-way`, `heal`, `return` or `unreachable`.
     pub fault: String,
     /// Which balancer.
@@ -67,7 +67,7 @@ pub struct VipObservation {
 
 /// Over the runs that count.
 #[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
-pub struct Extremes {
+pub(crate) struct Extremes {
     /// The median.
     pub median: u64,
     /// The least.
