@@ -20,10 +20,10 @@ use crate::failure::Failure;
 use crate::output::{Format, print_as};
 
 pub use document::{Demo, LongConnections, Observation};
-pub(crate) use vip::VipDemo;
 use interrupt::Interrupt;
 use progress::Progress;
 use stage::Stage;
+pub(crate) use vip::VipDemo;
 
 /// What `bowline demo` can be told.
 #[derive(Debug, Clone, clap::Args)]

@@ -70,6 +70,8 @@ const WALLS: [Wall; 11] = [
             "bowline-proxy",
             "bowline-sansio",
             "bowline-sys",
+            "bowline-vip",
+            "bowline-vrrp",
             "bytes",
             "clap",
             "comfy-table",

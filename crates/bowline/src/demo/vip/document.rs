@@ -160,7 +160,8 @@ impl VipDemo {
                 one.two_holders(),
             ]
         });
-        let head = ["FAULT OF THE HOLDER", "SYSTEM", "OUTAGE", "FAILED", "KEPT", "BROKEN", "HUNG", "TWO HOLDERS"];
+        let head =
+            ["FAULT OF THE HOLDER", "SYSTEM", "OUTAGE", "FAILED", "KEPT", "BROKEN", "HUNG", "TWO HOLDERS"];
         format!(
             "{}\nOne new TLS connection and request every 10 ms through the virtual IP, 20 long connections, adverts every \
              {}; {} of each fault, in {}. OUTAGE: from the first request that failed or took over 100ms to the first of 25 \
