@@ -141,3 +141,53 @@ fn its_processes_end_even_when_it_is_killed() {
         eventually("the end of a child", || !runs(process));
     }
 }
+
+#[test]
+fn a_virtual_ip_that_is_handed_over_leaves_no_connection_hanging() {
+    if let Some(missing) = bowline_lab::lan::Lan::missing() {
+        println!("skipped: {missing}");
+        return;
+    }
+    let folder = Folder::new("vip");
+    let arguments = ["--vip", "--alone", "--fault", "stop", "--output", "json"];
+    let output = demo(&folder, &arguments).output().expect("running");
+    let display = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{display}");
+    let document: serde_json::Value =
+        serde_json::from_slice(&output.stdout).expect("one document, and nothing else");
+    assert_eq!(document["schema"], "bowline.dev/demo-vip/v1");
+    let faults = document["faults"].as_array().expect("faults");
+    assert_eq!(faults.len(), 1);
+    let fault = &faults[0];
+    assert_eq!((fault["fault"].as_str(), fault["system"].as_str()), (Some("stop"), Some("bowline")));
+    if fault["runs"] == 0 {
+        println!("skipped: the machine stood still while the address moved");
+        return;
+    }
+    // Whatever is slow, nobody is left without an answer, and nobody else has the address.
+    assert_eq!(
+        (&fault["hung"], &fault["redialledHung"], &fault["notOneInTheEnd"]),
+        (&0.into(), &0.into(), &0.into())
+    );
+    assert!(fault["broken"].as_u64().expect("a number") > 0, "{fault}");
+    assert!(folder.is_empty(), "files are left");
+}
+
+#[test]
+fn what_demo_with_a_virtual_ip_is_told_wrongly_is_said() {
+    let folder = Folder::new("vip-refusals");
+    for (arguments, said) in [
+        (&["--runs", "2"][..], "--vip"),
+        (&["--vip", "--fault", "killed"], "known are link-cut"),
+        (&["--vip", "--runs", "0"], "from 1 to"),
+        (&["--vip", "--interval", "5"], "from 10 to"),
+    ] {
+        let output = demo(&folder, arguments).output().expect("running");
+        let display = String::from_utf8_lossy(&output.stderr).into_owned();
+        let is_allowed = bowline_lab::lan::Lan::missing().is_none() || arguments[0] == "--runs";
+        assert!(
+            !output.status.success() && (display.contains(said) || !is_allowed),
+            "{arguments:?}: {display}"
+        );
+    }
+}
