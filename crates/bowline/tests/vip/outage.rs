@@ -50,6 +50,8 @@ fn outage_of_a_planned_stop_hangs_nobody() {
 #[test]
 fn outage_of_a_killed_daemon_leaves_one_holder() {
     let Some(seen) = observe(Fault::Kill, Duration::from_secs(4)) else { return };
+    let (talking, silent) = (seen.report.talking, seen.report.silent);
+    assert_eq!((talking.redialled_hung, silent.redialled_hung), (0, 0), "{:?}", seen.report);
     assert!(seen.report.figures.outage < Duration::from_secs(1), "{:?}", seen.report);
     assert_eq!(seen.holders.in_the_end.len(), 1, "{:?}", seen.holders);
 }
