@@ -97,18 +97,6 @@ impl VirtualRouter {
         }
     }
 
-    /// The neighbours are told something else by somebody who may be right: nothing more until that has ended.
-    pub(super) fn announce_later(&mut self, now: Instant) {
-        let later = now + replaced_after(self.config.interval());
-        self.announcements.begin_again(later);
-        self.timers.arm(Timer::Announce, later);
-    }
-
-    /// Whether adverts of a lesser Active router come in.
-    pub(super) fn hears_rival(&self, now: Instant) -> bool {
-        self.rival.is_some_and(|heard| now.since(heard) <= replaced_after(self.config.interval()))
-    }
-
     /// A router without its addresses must not keep others from having them.
     pub(super) fn not_held(&mut self, tenure: Tenure, now: Instant) {
         if self.tenure == Some(tenure) {
@@ -172,6 +160,11 @@ impl VirtualRouter {
     }
 
     fn yield_to(&mut self, advert: &Advert, reason: Reason, now: Instant) {
+        // The other one may not have heard that there were two: after a partition this one's neighbours would look for it here
+        // until the next announcement of the schedule. A lower advert makes it tell them at once (`heard_as_active`).
+        if self.holding == Holding::Held && self.last_advert < now {
+            self.send_advert(now);
+        }
         self.release(reason);
         self.transition(State::Backup, reason, now);
         self.note_holder(advert, now);

@@ -130,10 +130,11 @@ impl VirtualRouter {
     /// Another priority or another interval: the wait that has begun is as long as if that had been known.
     pub(super) fn refresh_wait(&mut self, now: Instant) {
         // Adverts that did not hold it back when they were heard do now.
-        if let (Some(since), Some(holder)) = (self.listening_since, self.holder)
+        if let Some(holder) = self.holder
             && !self.is_preempting(holder.priority, now)
         {
-            self.listening_since = Some(since.max(holder.heard));
+            let since = self.listening_since.map_or(holder.heard, |since| since.max(holder.heard));
+            self.listening_since = Some(since);
         }
         if let Some(since) = self.listening_since {
             let wait = self.active_down_interval().saturating_add(self.rank_wait());
