@@ -108,8 +108,6 @@ const HUNDRED: u64 = 100;
 pub(crate) struct Subject {
     machine: VirtualRouter,
     bug: Option<Bug>,
-    /// The last input's time, as the world has it.
-    last: Instant,
     /// What [`Bug::StallIgnored`] has not noticed.
     missed: Duration,
     /// What [`Bug::TimerLeftArmed`] does not forget.
@@ -127,7 +125,6 @@ impl Subject {
         let mut subject = Self {
             machine: VirtualRouter::new(config.clone(), Instant::ORIGIN),
             bug,
-            last: now,
             missed: Duration::ZERO,
             armed: None,
             heard: None,
@@ -166,15 +163,14 @@ impl Subject {
     pub(crate) fn handle(&mut self, input: Input, now: Instant) {
         let Some(bug) = self.bug else { return self.machine.handle(input, now) };
         let state = self.machine.status().state;
-        if bug == Bug::StallIgnored {
-            let settings = self.machine.config().settings();
-            let gap = now.since(self.last);
-            let limit = settings.lease.min(settings.protocol.interval() * 2);
-            if gap > limit {
-                self.missed += gap;
+        if bug == Bug::StallIgnored
+            && let Some(due) = self.poll_timeout()
+        {
+            let late = now.since(due);
+            if late > self.machine.config().settings().protocol.interval() {
+                self.missed += late;
             }
         }
-        self.last = now;
         let is_timeout = input == Input::Timeout;
         if bug == Bug::TimerLeftArmed && is_timeout && self.armed.is_none() {
             self.armed = self.machine.poll_timeout();

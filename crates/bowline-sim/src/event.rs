@@ -3,7 +3,7 @@
 use crate::fault::Trouble;
 use bowline_sansio::Instant;
 use bowline_vrrp::{Fault, Loss, Tenure};
-use std::cmp::Ordering;
+use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 
@@ -52,52 +52,48 @@ pub(crate) enum Event {
     End(Trouble),
 }
 
-#[derive(Debug)]
+/// When, in which order, and where the event is kept: small, because it is moved about a lot.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 struct Entry {
     at: Instant,
     sequence: u64,
-    event: Event,
-}
-
-impl PartialEq for Entry {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other) == Ordering::Equal
-    }
-}
-
-impl Eq for Entry {}
-
-impl PartialOrd for Entry {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Entry {
-    /// The heap gives the greatest first: the earliest is the greatest.
-    fn cmp(&self, other: &Self) -> Ordering {
-        (other.at, other.sequence).cmp(&(self.at, self.sequence))
-    }
+    place: usize,
 }
 
 /// Everything that is going to happen, ordered by time and, at one time, by when it was decided.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
-    heap: BinaryHeap<Entry>,
+    /// The earliest first.
+    heap: BinaryHeap<Reverse<Entry>>,
+    events: Vec<Option<Event>>,
+    /// Places that are empty.
+    free: Vec<usize>,
     sequence: u64,
 }
 
 impl Queue {
     pub(crate) fn push(&mut self, at: Instant, event: Event) {
         self.sequence += 1;
-        self.heap.push(Entry { at, sequence: self.sequence, event });
+        let place = match self.free.pop() {
+            Some(place) => {
+                self.events[place] = Some(event);
+                place
+            }
+            None => {
+                self.events.push(Some(event));
+                self.events.len() - 1
+            }
+        };
+        self.heap.push(Reverse(Entry { at, sequence: self.sequence, place }));
     }
 
     pub(crate) fn pop_until(&mut self, end: Instant) -> Option<(Instant, Event)> {
-        if self.heap.peek()?.at > end {
+        if self.heap.peek()?.0.at > end {
             return None;
         }
-        self.heap.pop().map(|entry| (entry.at, entry.event))
+        let Reverse(Entry { at, place, .. }) = self.heap.pop()?;
+        self.free.push(place);
+        self.events[place].take().map(|event| (at, event))
     }
 }
 

@@ -17,6 +17,7 @@ mod check;
 mod clock;
 mod event;
 mod fault;
+mod foreign;
 mod network;
 mod options;
 mod run;

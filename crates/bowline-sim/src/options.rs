@@ -23,6 +23,8 @@ pub struct Options {
     pub seed: u64,
     /// Nodes.
     pub routers: usize,
+    /// The last ones of them are of another make: keepalived as it comes.
+    pub foreign: usize,
     /// Virtual routers, each with its preferred node.
     pub virtual_ips: usize,
     /// Hosts that only listen to announcements.
@@ -106,6 +108,9 @@ impl Options {
     pub fn draw(seed: u64) -> Self {
         let mut prng = Prng::new(seed);
         let prng = &mut prng;
+        let routers = pick(prng, [1, 2, 2, 3, 3, 3, 3, 4, 5]);
+        let mixed = routers > 1 && chance(prng, 8);
+        let foreign = if mixed { 1 + prng.index(routers - 1) } else { 0 };
         let version2 = chance(prng, 6);
         let v6 = !version2 && chance(prng, 4);
         let interval = if version2 {
@@ -115,14 +120,15 @@ impl Options {
         };
         let interval = ms(interval);
         let lease = Duration::from_secs(if interval <= ms(300) { 1 } else { 3 * interval.as_secs().max(1) });
-        let bands = !chance(prng, 5);
+        let bands = !chance(prng, 5) && !mixed;
         let preempt = chance(prng, 6);
         let lossy = chance(prng, 4);
         let duplicating = chance(prng, 8);
         let drifting = chance(prng, 3);
         Self {
             seed,
-            routers: pick(prng, [1, 2, 2, 3, 3, 3, 3, 4, 5]),
+            routers,
+            foreign,
             virtual_ips: pick(prng, [1, 2, 3]),
             clients: pick(prng, [1, 1, 2]),
             family: if v6 { Family::V6 } else { Family::V4 },
@@ -151,8 +157,13 @@ impl Options {
             stalls_unnoticed: chance(prng, 2),
             overlap: chance(prng, 3),
             faults: 50 + prng.index(200),
-            kinds: kinds(prng),
+            kinds: kinds(prng, mixed),
         }
+    }
+
+    /// Whether `node` is of another make.
+    pub const fn is_foreign(&self, node: usize) -> bool {
+        node + self.foreign >= self.routers
     }
 
     /// Where `node`'s adverts come from.
@@ -231,8 +242,10 @@ impl Options {
 }
 
 /// Some of all kinds, at least one that moves an address.
-fn kinds(prng: &mut Prng) -> Vec<Kind> {
+fn kinds(prng: &mut Prng, mixed: bool) -> Vec<Kind> {
     let mut kinds: Vec<Kind> = Kind::ALL.into_iter().filter(|_| chance(prng, 3)).collect();
+    // keepalived takes no advert with other addresses than its own.
+    kinds.retain(|&kind| !mixed || kind != Kind::Reconfigure);
     kinds.push(pick(prng, [Kind::Crash, Kind::Leave, Kind::Hang, Kind::PowerOff, Kind::Isolate]));
     kinds.sort_unstable();
     kinds.dedup();

@@ -4,6 +4,7 @@ use crate::bounds::Bounds;
 use crate::bug::{Bug, Subject};
 use crate::clock::Clock;
 use crate::event::{Event, Queue, Seat};
+use crate::foreign::Foreign;
 use crate::network::Network;
 use crate::options::{Options, up_to};
 use crate::trace::Trace;
@@ -43,6 +44,8 @@ pub(crate) struct Router {
     pub(crate) config: Config,
     /// While the process lives.
     pub(crate) subject: Option<Subject>,
+    /// Instead, on a node of another make.
+    pub(crate) foreign: Option<Foreign>,
     /// The earliest wake-up that is planned.
     pub(crate) wake: Option<Instant>,
     pub(crate) address: Option<Address>,
@@ -165,6 +168,8 @@ pub(crate) struct State {
     pub(crate) restless: u32,
     /// When each virtual IP had two owners for the last time, or somebody became one.
     pub(crate) contested: Vec<Instant>,
+    /// Who gave way to another Active router the last time, and when.
+    pub(crate) yielded: Vec<Option<(usize, Instant)>>,
     /// And whether it had two at the last look.
     pub(crate) was_contested: Vec<bool>,
     /// Who had each virtual IP last.
@@ -216,6 +221,7 @@ impl State {
             calm_since: Instant::ORIGIN,
             restless: 0,
             contested: vec![Instant::ORIGIN; options.virtual_ips],
+            yielded: vec![None; options.virtual_ips],
             was_contested: vec![false; options.virtual_ips],
             last_owner: vec![None; options.virtual_ips],
             stats: Stats::default(),
@@ -283,6 +289,7 @@ impl Router {
         Self {
             config,
             subject: None,
+            foreign: None,
             wake: None,
             address: None,
             lease_watched: false,
@@ -291,6 +298,15 @@ impl Router {
             active_since: None,
             stalled: false,
             died_active: false,
+        }
+    }
+
+    /// When it wants its timeout, by its host's clock.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        match (&self.subject, &self.foreign) {
+            (Some(subject), _) => subject.poll_timeout(),
+            (None, Some(foreign)) => foreign.poll_timeout(),
+            (None, None) => None,
         }
     }
 

@@ -3,13 +3,17 @@
 use crate::bug::Bug;
 use crate::check::{Checkers, Seen};
 use crate::event::{Event, Seat};
+use crate::foreign::Foreign;
 use crate::options::{Options, VRID_FIRST};
 use crate::state::{Host, Process, State};
 use bowline_sansio::Instant;
-use bowline_vrrp::{ConfigError, Conflict, Family, Input, Received, State as RouterState, peek_vrid};
+use bowline_vrrp::{
+    ConfigError, Conflict, Family, Input, Received, State as RouterState, peek_vrid, receive,
+};
 use core::fmt;
 use core::time::Duration;
 
+mod foreign;
 mod keeper;
 mod life;
 mod shell;
@@ -178,8 +182,10 @@ impl World {
     /// Hands the timeout in if it is due, and plans the next look.
     fn time_out(&mut self, node: usize, vip: usize) -> Outcome {
         let local = self.state.local(node);
-        let due = self.state.router(node, vip).subject.as_ref().and_then(super::bug::Subject::poll_timeout);
-        match due {
+        let router = self.state.router(node, vip);
+        let foreign = router.foreign.is_some();
+        match router.due() {
+            Some(due) if due <= local && foreign => self.foreign(node, vip, Foreign::timed_out),
             Some(due) if due <= local => self.step(node, vip, Input::Timeout),
             Some(_) | None => {
                 self.plan_wake(node, vip);
@@ -190,7 +196,7 @@ impl World {
 
     fn plan_wake(&mut self, node: usize, vip: usize) {
         let router = self.state.router(node, vip);
-        let Some(due) = router.subject.as_ref().and_then(super::bug::Subject::poll_timeout) else { return };
+        let Some(due) = router.due() else { return };
         let at = self.state.nodes[node].clock.world(due).max(self.state.now);
         // An earlier look finds out that the deadline has moved.
         if router.wake.is_some_and(|planned| planned <= at) {
@@ -228,8 +234,16 @@ impl World {
         let destination = if options.unicast { options.source(to) } else { Family::group(options.family) };
         let received =
             Received { source: options.source(from), destination, hop_limit: Some(255), bytes: &bytes };
-        let Some(subject) = &self.state.router(to, vip).subject else { return Ok(()) };
-        match subject.receive(received) {
+        let router = self.state.router(to, vip);
+        let heard = match (&router.subject, &router.foreign) {
+            (Some(subject), _) => subject.receive(received),
+            (None, Some(foreign)) => receive(foreign.config(), received),
+            (None, None) => return Ok(()),
+        };
+        match heard {
+            Ok(advert) if router.foreign.is_some() => {
+                self.foreign(to, vip, |foreign, now| foreign.received(&advert, now))
+            }
             Ok(advert) => self.step(to, vip, Input::Received(advert)),
             Err(_) => {
                 self.state.stats.discards += 1;

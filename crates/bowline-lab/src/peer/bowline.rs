@@ -17,7 +17,7 @@ use crate::lan::{Host, LINK};
 /// Where its admin listener is, in its own namespace.
 const ADMIN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9643);
 /// Counters of packets it refused.
-const DISCARDED: &str = "bowline_virtual_ip_adverts_discarded_total";
+const DISCARDED: &str = "bowline_vrrp_discarded";
 /// What a Backup waits longer by design, for each place in the order of the group.
 const RANK_WAIT: Duration = Duration::from_millis(20);
 
@@ -114,8 +114,9 @@ impl Subject for Bowline {
         (!self.binary.is_file()).then(|| format!("{} is not there", self.binary.display()))
     }
 
-    fn lacks(&self, _setup: &Setup) -> Option<String> {
-        None
+    fn lacks(&self, setup: &Setup) -> Option<String> {
+        let is_lacking = setup.is_v6() && !setup.unicast.is_empty();
+        is_lacking.then(|| "its description names peers by addresses that are not link-local".to_owned())
     }
 
     fn start(&self, host: &Host, setup: &Setup) -> anyhow::Result<Box<dyn Running>> {
@@ -123,10 +124,7 @@ impl Subject for Bowline {
     }
 
     fn deviations(&self) -> &'static [(&'static str, &'static str)] {
-        &[(
-            "startup_owner_is_master_at_once",
-            "it knows that it can serve only after its start, and waits like any other",
-        )]
+        &[]
     }
 
     fn patience(&self, setup: &Setup) -> Duration {

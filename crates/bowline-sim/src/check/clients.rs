@@ -3,6 +3,7 @@
 use super::{Seen, violation};
 use crate::state::State;
 use crate::world::Outcome;
+use bowline_sansio::Instant;
 
 #[derive(Debug)]
 pub(super) struct Clients;
@@ -44,17 +45,23 @@ impl Clients {
 
     fn judge(state: &State, client: usize, vip: usize) -> Outcome {
         let Some(holder) = sole_holder(state, client, vip) else { return Ok(()) };
-        let Some(healthy) = state.healthy_since(holder, vip) else { return Ok(()) };
+        // keepalived tells a client that was deaf nothing more.
+        let Some(healthy) = state.healthy_since(holder, vip).filter(|_| !state.options.is_foreign(holder))
+        else {
+            return Ok(());
+        };
         let station = state.options.routers + client;
         let believed = state.beliefs[client][vip].holder;
         let heard = state.network.since(holder, station);
         // What it was told before it could hear is told again by the schedule alone; so is what it was told wrongly by one
         // that did not know better.
         let came = state.router(holder, vip).address.map_or(healthy, |address| address.since);
+        // Or another one gave way, which it is told.
+        let came = told_of_a_loser(state, holder, vip).map_or(came, |told| came.max(told));
         let at_the_change = heard < came && state.calm_since <= came;
         let bounds = &state.bounds;
         let bound = if at_the_change { bounds.clients } else { bounds.clients_later };
-        let lasts = state.calm().min(state.now.since(healthy.max(heard)));
+        let lasts = state.calm().min(state.now.since(healthy.max(heard).max(state.contested[vip])));
         if believed != Some(holder) && lasts > bound {
             let message = format!(
                 "client {client} believes that vip {vip} is at {believed:?}, {lasts:?} after node {holder} took it"
@@ -71,4 +78,11 @@ fn sole_holder(state: &State, client: usize, vip: usize) -> Option<usize> {
     let mut owners = state.owners(vip).filter(|&owner| state.network.is_up(owner, station));
     let (first, second) = (owners.next()?, owners.next());
     second.is_none().then_some(first)
+}
+
+/// When the last one that gave way did so, if its advert reached the holder. One that stood still says nothing.
+fn told_of_a_loser(state: &State, holder: usize, vip: usize) -> Option<Instant> {
+    let (loser, at) = state.yielded[vip]?;
+    let reached = state.network.is_up(loser, holder) && state.network.since(loser, holder) < at;
+    (loser != holder && reached).then_some(at)
 }

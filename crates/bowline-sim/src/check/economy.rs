@@ -71,7 +71,8 @@ impl Economy {
         for vip in 0..options.virtual_ips {
             for node in 0..options.routers {
                 let sent = std::mem::take(self.adverts.at(node, vip));
-                if sent > most {
+                // One of another make answers every advert that waited for it while it stood still.
+                if sent > most && !options.is_foreign(node) {
                     let message = format!("node {node} sent {sent} adverts for vip {vip} in {lasted:?}");
                     return violation("economy", message);
                 }
@@ -80,7 +81,7 @@ impl Economy {
         self.since = state.now;
         // What ranks keep apart, late packets and late threads do not bring together again.
         let apart = (options.delay + options.jitter + options.lateness) * 2 < RANK_WAIT;
-        let plain = apart && !options.preempt && !options.overlap;
+        let plain = apart && !options.preempt && !options.overlap && options.foreign == 0 && !options.reorder;
         for vip in 0..options.virtual_ips {
             self.takes[vip] = settled_holder(state, vip).filter(|_| plain).map(|_| 0);
         }

@@ -71,7 +71,9 @@ impl HandOver {
             let hears = state.network.both_ways_since(heir, node).is_some();
             heir != node && hears && state.nodes[heir].can_serve && state.is_eligible(heir, vip)
         });
-        let plain = settled && heir && !state.options.overlap;
+        // keepalived lets go first, and knows no ranks: near priorities race. A farewell that its own advert overtakes is none.
+        let options = &state.options;
+        let plain = settled && heir && !options.overlap && !options.reorder && options.foreign == 0;
         self.pending[vip] = plain.then_some(Pending { from: node, began: state.now, gone: None });
     }
 }

@@ -37,7 +37,8 @@ impl Leases {
 
     fn outlived(state: &State) -> Outcome {
         for (number, node) in state.nodes.iter().enumerate() {
-            if node.process == Process::Running || node.host != Host::Up {
+            let foreign = state.options.is_foreign(number);
+            if node.process == Process::Running || node.host != Host::Up || foreign {
                 continue;
             }
             let since = state.now.since(node.since);

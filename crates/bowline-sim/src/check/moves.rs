@@ -27,6 +27,10 @@ impl Moves {
 
     fn judge(state: &State, node: usize, vip: usize) -> Outcome {
         // A lost advert is as good as a dead holder.
+        // keepalived preempts.
+        if state.options.is_foreign(node) {
+            return Ok(());
+        }
         let Some(lossless) = state.network.lossless_since() else { return Ok(()) };
         for holder in (0..state.options.routers).filter(|&holder| holder != node) {
             let Some(healthy) = state.healthy_since(holder, vip) else { continue };

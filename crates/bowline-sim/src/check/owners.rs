@@ -55,7 +55,10 @@ impl Owners {
             *since = Some(state.now);
         }
         let both = state.owns(one, vip) && state.owns(other, vip);
-        let hear = state.network.both_ways_since(one, other).is_some();
+        // One of another make that does not run keeps what it has, and neither knows nor says so.
+        let left =
+            [one, other].iter().any(|&node| state.options.is_foreign(node) && !state.nodes[node].runs());
+        let hear = !left && state.network.both_ways_since(one, other).is_some();
         if let Some(began) = *since {
             // What is done to the group meanwhile may make it last: an advert lost, a thread that stands still.
             let lasts = state.now.since(began.max(state.calm_since));

@@ -3,8 +3,10 @@
 use super::{Seen, violation};
 use crate::state::State;
 use crate::world::Outcome;
+use bowline_vrrp::State::Backup;
 use bowline_vrrp::WhenAllBad;
 use bowline_vrrp::timers::HAND_OVER_MAX;
+use core::time::Duration;
 
 #[derive(Debug)]
 pub(super) struct Service;
@@ -26,6 +28,10 @@ impl Service {
         }
         for vip in 0..state.options.virtual_ips {
             for holder in state.owners(vip).filter(|&holder| !state.nodes[holder].can_serve) {
+                // One of another make is not asked.
+                if state.options.is_foreign(holder) {
+                    continue;
+                }
                 Self::judge(state, vip, holder)?;
             }
         }
@@ -44,7 +50,9 @@ impl Service {
         }
         let better = (0..state.options.routers).find(|&node| {
             let fit = state.nodes[node].can_serve && state.is_eligible(node, vip);
-            fit && state.network.both_ways_since(node, holder).is_some()
+            let hears = state.network.both_ways_since(node, holder).is_some();
+            // Not long ago it may have been out of sorts itself.
+            fit && hears && backup_for(state, node, vip) > state.bounds.service
         });
         let sole = state.owners(vip).count() == 1;
         match better {
@@ -55,4 +63,11 @@ impl Service {
             Some(_) | None => Ok(()),
         }
     }
+}
+
+/// For how long `node` has been Backup of `vip`.
+fn backup_for(state: &State, node: usize, vip: usize) -> Duration {
+    let status = state.router(node, vip).subject.as_ref().map(|subject| subject.machine().status());
+    let backup = status.filter(|status| status.state == Backup);
+    backup.map_or(Duration::ZERO, |status| state.local(node).since(status.since))
 }

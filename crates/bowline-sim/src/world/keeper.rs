@@ -84,16 +84,20 @@ impl World {
         router.address = Some(Address { since, expires });
         router.connected = true;
         if is_new {
-            self.state.stats.acquisitions += 1;
-            let last = self.state.last_owner[vip].replace(node);
-            self.state.stats.failovers += u64::from(last.is_some_and(|last| last != node));
-            self.state.trace.line(now, format_args!("node {node} vip {vip}: addresses are here"));
-            self.see(Seen::Came { node, vip })?;
-            self.see(Seen::Changed)?;
+            self.arrived(node, vip)?;
         }
         self.watch_lease(node, vip);
         self.plan_renewal(seat, tenure);
         self.step(node, vip, Input::Held(tenure))
+    }
+
+    pub(super) fn arrived(&mut self, node: usize, vip: usize) -> Outcome {
+        self.state.stats.acquisitions += 1;
+        let last = self.state.last_owner[vip].replace(node);
+        self.state.stats.failovers += u64::from(last.is_some_and(|last| last != node));
+        self.state.trace.line(self.state.now, format_args!("node {node} vip {vip}: addresses are here"));
+        self.see(Seen::Came { node, vip })?;
+        self.see(Seen::Changed)
     }
 
     fn plan_renewal(&mut self, seat: Seat, tenure: Tenure) {

@@ -26,6 +26,9 @@ impl World {
             (Process::Running, Host::Up, now, false, false);
         it.busy_until = now;
         self.state.trace.line(now, format_args!("node {node} starts"));
+        if self.state.options.is_foreign(node) {
+            return self.start_foreign(node);
+        }
         let local = self.state.local(node);
         let (bug, can_serve) = (self.state.bug, self.state.nodes[node].can_serve);
         for vip in 0..self.state.options.virtual_ips {
@@ -55,12 +58,14 @@ impl World {
         for router in &mut it.routers {
             router.died_active =
                 matches!(router.state(), Some(RouterState::Active | RouterState::HandingOver));
-            (router.subject, router.wake, router.wanted) = (None, None, None);
+            (router.subject, router.foreign) = (None, None);
+            (router.wake, router.wanted) = (None, None);
             (router.connected, router.active_since, router.stalled) = (false, None, false);
         }
     }
 
     pub(super) fn crash(&mut self, node: usize, guarded: bool) -> Outcome {
+        let guarded = guarded && !self.state.options.is_foreign(node);
         self.end_process(node);
         if guarded {
             self.state.nodes[node].guarded = true;
@@ -169,6 +174,16 @@ impl World {
         for vip in 0..self.state.options.virtual_ips {
             let input = if stands { Input::Fault(fault) } else { Input::Recovered(fault) };
             self.step(node, vip, input)?;
+            // It is not told about anything but its interface.
+            if fault == Fault::LinkDown {
+                self.foreign(node, vip, |foreign, now| {
+                    if stands {
+                        return foreign.give_up();
+                    }
+                    foreign.recover(now);
+                    Vec::new()
+                })?;
+            }
         }
         self.see(Seen::Changed)
     }

@@ -5,7 +5,7 @@ use crate::bug::Bug;
 use crate::check::Seen;
 use crate::event::{Event, Operation};
 use crate::state::Process;
-use bowline_vrrp::{Event as Told, Input, Output, State as RouterState};
+use bowline_vrrp::{Event as Told, Input, Output, Reason, State as RouterState};
 use std::sync::Arc;
 
 /// One input leads to fewer outputs than this, or the machine has run wild: a round of adverts for each of the few nodes here.
@@ -77,7 +77,10 @@ impl World {
                 self.submit(seat, Operation::Acquire(tenure));
                 if new { self.see(Seen::Took { node, vip }) } else { Ok(()) }
             }
-            Output::Release(tenure, _) => {
+            Output::Release(tenure, reason) => {
+                if matches!(reason, Reason::HigherHeard | Reason::EqualHeard) {
+                    self.state.yielded[vip] = Some((node, self.state.now));
+                }
                 let router = self.state.router_mut(node, vip);
                 (router.wanted, router.stalled) = (None, false);
                 self.submit(seat, Operation::Release(tenure));
@@ -115,7 +118,7 @@ impl World {
     }
 
     /// An announcement on its way to every client, and to whoever else is Active.
-    fn announce(&mut self, node: usize, vip: usize) -> Outcome {
+    pub(super) fn announce(&mut self, node: usize, vip: usize) -> Outcome {
         self.state.stats.announcements += 1;
         let (routers, now) = (self.state.options.routers, self.state.now);
         if self.state.nodes[node].answers() {

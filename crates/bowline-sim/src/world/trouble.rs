@@ -67,7 +67,9 @@ impl World {
         let fit = match kind {
             Kind::Spoof | Kind::AllUnable => true,
             Kind::OneWay => other != node,
-            Kind::Remove => state.router(node, vip).address.is_some() && it.runs(),
+            Kind::Remove => {
+                state.router(node, vip).address.is_some() && it.runs() && !state.options.is_foreign(node)
+            }
             Kind::Reconfigure => it.runs(),
             Kind::Crash
             | Kind::CrashUnguarded
@@ -224,8 +226,12 @@ impl World {
         self.state.nodes[node].leaving = true;
         for vip in 0..self.state.options.virtual_ips {
             self.step(node, vip, Input::Leave)?;
+            self.foreign(node, vip, |foreign, _| foreign.give_up())?;
         }
-        Ok(())
+        if self.state.options.is_foreign(node) {
+            self.end_process(node);
+        }
+        self.see(Seen::Changed)
     }
 
     fn cut(&mut self, trouble: Trouble, other: usize, on: bool) -> Outcome {
@@ -307,9 +313,10 @@ impl World {
         let held = self.state.router(node, vip).wanted.is_some();
         let quiet = self.state.nodes[node].host == Host::Up
             && self.state.router(node, vip).state() == Some(RouterState::Backup);
+        // A router of another make believes every farewell, and has no answer to one.
         let choice = self.state.prng.below(3);
         let priority = if choice == 0 { 255 } else { 0 };
-        if choice == 1 && (held || !quiet) {
+        if choice == 1 && (held || !quiet || self.state.options.foreign > 0) {
             return Ok(());
         }
         for transmission in adverts(&self.state.router(node, vip).config, priority) {
