@@ -82,7 +82,7 @@ impl Dialect {
     fn setup(self, place: usize, priorities: [u8; 2], preempt: bool) -> Setup {
         let other = 1 - place;
         let index = if other == 0 { 0 } else { 1 };
-        let address = Lan::planned(index, self.is_v6());
+        let address = Lan::planned_addresses(index)[usize::from(self.is_v6())];
         let slow = self.is_v2() || self == Self::V3;
         Setup {
             version: if self.is_v2() { 2 } else { 3 },

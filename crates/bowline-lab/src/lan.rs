@@ -256,9 +256,14 @@ impl Host {
         link_local(self.number)
     }
 
-    /// The address from which it sends adverts of this family.
+    /// The address from which it sends adverts of this family to the group.
     pub fn source(&self, v6: bool) -> IpAddr {
         source(self.number, v6)
+    }
+
+    /// The address at which others reach it, from which it sends adverts to each of them alone.
+    pub fn reached(&self, v6: bool) -> IpAddr {
+        if v6 { self.address6().into() } else { self.address().into() }
     }
 
     /// The hardware address of its link.

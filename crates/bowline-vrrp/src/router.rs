@@ -312,7 +312,14 @@ impl VirtualRouter {
         if self.conflicts.is_news(conflict, self.config.settings().lease, now) {
             self.event(Event::DuplicateAddress(conflict));
         }
-        if self.state == State::Active && self.holding == Holding::Held {
+        if self.state != State::Active || self.holding != Holding::Held {
+            return;
+        }
+        // A peer that claims the address, and whose adverts do not come here, may hear ours and be the better of the two: to
+        // answer each claim with another would take every client to and fro. Whoever hears the other tells the neighbours.
+        if conflict.planned_peer && !self.hears_rival(now) {
+            self.announce_later(now);
+        } else {
             self.announce_again(now);
         }
     }

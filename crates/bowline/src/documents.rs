@@ -97,6 +97,8 @@ pub struct VirtualIpStatus {
     pub name: String,
     /// The address.
     pub address: IpAddr,
+    /// The interface it is held on.
+    pub interface: String,
     /// The state of the virtual router on this node.
     pub state: String,
     /// Who holds the address, where that is known.

@@ -28,6 +28,8 @@ pub struct ListenerView {
 pub struct VirtualIpView {
     /// The node that holds the addresses, as far as is known; this one's name is empty.
     pub holder: Option<String>,
+    /// Where the virtual router lives.
+    pub interface: String,
     /// How it stands.
     pub status: bowline_vip::Status,
     /// What it has counted.
@@ -151,7 +153,7 @@ fn endpoint_statuses(pool: &PoolView) -> impl Iterator<Item = EndpointStatus> {
 }
 
 fn virtual_ip_statuses(view: &View, virtual_ip: &VirtualIpView) -> impl Iterator<Item = VirtualIpStatus> {
-    let VirtualIpView { holder, status, tally: _ } = virtual_ip;
+    let VirtualIpView { holder, interface, status, tally: _ } = virtual_ip;
     let named = |name: &String| if name.is_empty() { view.node.clone() } else { name.clone() };
     let holder = holder.as_ref().map(named);
     let now = view.now;
@@ -160,6 +162,7 @@ fn virtual_ip_statuses(view: &View, virtual_ip: &VirtualIpView) -> impl Iterator
     status.addresses.iter().map(move |address| VirtualIpStatus {
         name: status.name.to_string(),
         address: *address,
+        interface: interface.clone(),
         state: vrrp.state.as_str().to_owned(),
         holder: holder.clone(),
         since: Some(milliseconds(view.uptime).saturating_sub(ago(vrrp.since))),

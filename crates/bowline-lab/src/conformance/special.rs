@@ -77,7 +77,7 @@ fn unicast_goes_to_the_peers(stand: &mut Stand<'_>) -> anyhow::Result<Verdict> {
     let Content::Vrrp(packet) = &captured.frame.content else { unreachable!("an advert is VRRP") };
     let peer = stand.sender(Side::High);
     let right =
-        packet.destination == peer.source(stand.setup.is_v6()) && captured.frame.destination == peer.mac();
+        packet.destination == peer.reached(stand.setup.is_v6()) && captured.frame.destination == peer.mac();
     Ok(Verdict::of(right, format!("to {} with TTL {}", packet.destination, packet.hop_limit)))
 }
 

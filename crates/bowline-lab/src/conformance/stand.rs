@@ -117,10 +117,10 @@ impl<'a> Stand<'a> {
         })
     }
 
-    /// The address that the host on this side will have, known before there is a segment.
+    /// The address at which the host on this side will be reached, known before there is a segment.
     pub(super) fn planned_address(&self, side: Side) -> IpAddr {
         let index = if side == Side::Low { 0 } else { 2 };
-        Lan::planned(index, self.setup.is_v6())
+        Lan::planned_addresses(index)[usize::from(self.setup.is_v6())]
     }
 
     pub(super) fn tap(&self) -> &Tap {
@@ -130,14 +130,15 @@ impl<'a> Stand<'a> {
     /// A right advert of the subject's virtual router from that side.
     pub(super) fn forge(&self, side: Side, priority: u8) -> Forge {
         let (host, setup) = (self.sender(side), &self.setup);
-        let source = host.source(setup.is_v6());
+        let is_unicast = !setup.unicast.is_empty();
+        let source = if is_unicast { host.reached(setup.is_v6()) } else { host.source(setup.is_v6()) };
         let mut forge = Forge::new(setup.version, setup.vrid, priority, source, host.mac(), &setup.addresses);
         forge.interval = setup.interval_field();
         if let Some(password) = &setup.password {
             forge = forge.with_password(password);
         }
-        if !setup.unicast.is_empty() {
-            forge.destination = self.host().source(setup.is_v6());
+        if is_unicast {
+            forge.destination = self.host().reached(setup.is_v6());
             forge.ethernet_destination = Some(self.host().mac());
         }
         forge

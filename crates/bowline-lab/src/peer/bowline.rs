@@ -17,7 +17,7 @@ use crate::lan::{Host, LINK};
 /// Where its admin listener is, in its own namespace.
 const ADMIN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9643);
 /// Counters of packets it refused.
-const DISCARDED: &str = "bowline_vrrp_discarded";
+const DISCARDED: &str = "bowline_virtual_ip_adverts_discarded_total";
 /// What a Backup waits longer by design, for each place in the order of the group.
 const RANK_WAIT: Duration = Duration::from_millis(20);
 
@@ -114,9 +114,8 @@ impl Subject for Bowline {
         (!self.binary.is_file()).then(|| format!("{} is not there", self.binary.display()))
     }
 
-    fn lacks(&self, setup: &Setup) -> Option<String> {
-        let is_lacking = setup.is_v6() && !setup.unicast.is_empty();
-        is_lacking.then(|| "its description names peers by addresses that are not link-local".to_owned())
+    fn lacks(&self, _setup: &Setup) -> Option<String> {
+        None
     }
 
     fn start(&self, host: &Host, setup: &Setup) -> anyhow::Result<Box<dyn Running>> {
@@ -124,7 +123,10 @@ impl Subject for Bowline {
     }
 
     fn deviations(&self) -> &'static [(&'static str, &'static str)] {
-        &[]
+        &[(
+            "startup_owner_is_master_at_once",
+            "it knows that it can serve only after its start, and waits like any other",
+        )]
     }
 
     fn patience(&self, setup: &Setup) -> Duration {

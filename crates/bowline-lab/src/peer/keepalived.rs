@@ -78,7 +78,7 @@ impl Keepalived {
         }
         if !setup.unicast.is_empty() {
             let peers: Vec<String> = setup.unicast.iter().map(ToString::to_string).collect();
-            let (source, peers) = (host.source(setup.is_v6()), peers.join("\n    "));
+            let (source, peers) = (host.reached(setup.is_v6()), peers.join("\n    "));
             text += &format!("  unicast_src_ip {source}\n  unicast_peer {{\n    {peers}\n  }}\n");
         }
         text += "  virtual_ipaddress {\n";

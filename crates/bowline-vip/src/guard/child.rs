@@ -10,10 +10,14 @@ use std::io::{self, Read};
 use std::num::NonZeroU32;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
 /// What the daemon may say before it has said a whole line: adverts to [`bowline_vrrp::PEERS_MAX`] peers with
 /// [`bowline_vrrp::ADDRESSES_MAX`] addresses each, in hexadecimal, several times over.
 const LINE_MAX: usize = 1 << 20;
+
+/// How long a daemon may take to end, which gives back much memory first; then two holders are the greater evil.
+const GONE_WITHIN: Duration = Duration::from_millis(80);
 
 const WORDS: u64 = 0;
 const PARENT: u64 = 1;
@@ -47,7 +51,9 @@ pub fn watch_over() -> io::Result<()> {
             break;
         }
     }
-    watch.execute();
+    watch.take_leave();
+    watch.wait_gone();
+    watch.remove();
     Ok(())
 }
 
@@ -55,7 +61,7 @@ struct Watch {
     words: UnixStream,
     epoll: Epoll,
     netlink: Rtnetlink,
-    /// Readable when the daemon has ended. Without it the end of its words is the only sign, which comes at the same time.
+    /// Readable when the daemon has ended. Without it the end of its words is the only sign, which comes a moment before.
     parent: Option<OwnedFd>,
     line: Vec<u8>,
     armed: BTreeMap<u32, Armed>,
@@ -133,8 +139,8 @@ impl Watch {
         Ok(socket)
     }
 
-    /// Adverts first: a successor waits before it takes over, which is time enough for the removal.
-    fn execute(&self) {
+    /// Adverts first: a successor waits before it takes over.
+    fn take_leave(&self) {
         for Armed { will, socket } in self.armed.values() {
             let send = |socket: &VrrpSocket| {
                 will.adverts.iter().try_for_each(|(to, bytes)| socket.send(will.source, *to, bytes))
@@ -147,6 +153,23 @@ impl Watch {
                 eprintln!("bowline guard: cannot say that {} leaves: {error}", will.source);
             }
         }
+    }
+
+    /// The end of its words is not the daemon's end: the kernel closes one descriptor after the other, and what is closed after the
+    /// address is gone can reset nobody, neither the connections of clients nor those that wait in a listener's queue.
+    fn wait_gone(&self) {
+        let Some(parent) = &self.parent else { return };
+        let wait = || -> io::Result<()> {
+            let epoll = Epoll::new()?;
+            epoll.add(parent, PARENT, Interest::READABLE)?;
+            epoll.wait(&mut Events::with_capacity(1), Some(GONE_WITHIN))
+        };
+        if let Err(error) = wait() {
+            eprintln!("bowline guard: cannot wait for the daemon's end: {error}");
+        }
+    }
+
+    fn remove(&self) {
         for Armed { will, .. } in self.armed.values() {
             for &address in &will.addresses {
                 let lease = Lease { interface: will.interface, address, valid: NonZeroU32::MIN };

@@ -97,6 +97,18 @@ impl VirtualRouter {
         }
     }
 
+    /// The neighbours are told something else by somebody who may be right: nothing more until that has ended.
+    pub(super) fn announce_later(&mut self, now: Instant) {
+        let later = now + replaced_after(self.config.interval());
+        self.announcements.begin_again(later);
+        self.timers.arm(Timer::Announce, later);
+    }
+
+    /// Whether adverts of a lesser Active router come in.
+    pub(super) fn hears_rival(&self, now: Instant) -> bool {
+        self.rival.is_some_and(|heard| now.since(heard) <= replaced_after(self.config.interval()))
+    }
+
     /// A router without its addresses must not keep others from having them.
     pub(super) fn not_held(&mut self, tenure: Tenure, now: Instant) {
         if self.tenure == Some(tenure) {

@@ -105,7 +105,7 @@ fn virtual_ips(status: &Status) -> String {
         let heard = ip.heard_from.as_ref().zip(ip.heard_ms_ago);
         [
             ip.name.clone(),
-            ip.address.to_string(),
+            format!("{} on {}", ip.address, ip.interface),
             ip.fault.as_ref().map_or_else(|| ip.state.clone(), |fault| format!("{}: {fault}", ip.state)),
             since.map_or_else(|| "-".to_owned(), duration),
             ip.reason.clone(),

@@ -29,6 +29,8 @@ pub(crate) const GUARD: &str = "guard";
 pub(super) struct VirtualIps {
     running: Option<Arc<bowline_vip::VirtualIps>>,
     plans: Vec<VirtualRouter>,
+    /// Where each of them lives, by its name.
+    interfaces: BTreeMap<String, String>,
     trackers: Vec<Tracker>,
 }
 
@@ -57,6 +59,8 @@ impl VirtualIps {
             return Ok(());
         }
         let routers = routers::routers(plan)?;
+        let interfaces =
+            routers.iter().map(|router| (router.name.clone(), router.interface.clone())).collect();
         // While there are none, nobody is woken for them.
         proxy.watch_closely(!routers.is_empty());
         let (running, proxy, observer) = (self.running.clone(), Arc::clone(proxy), Arc::clone(observer));
@@ -74,6 +78,7 @@ impl VirtualIps {
         let started = done.map_err(|error| vec![format!("virtual IPs: {error}")])?;
         self.running = Some(started.map_err(|error| vec![format!("virtual IPs: {error}")])?);
         self.plans.clone_from(&plan.virtual_routers);
+        self.interfaces = interfaces;
         Ok(())
     }
 
@@ -134,7 +139,8 @@ impl VirtualIps {
             let plan = self.plans.iter().find(|plan| *plan.name == *status.name);
             let holder = status.vrrp.holder.map(|holder| routers::node_of(holder, &status, plan));
             let tally = tallies.remove(&status.name)?;
-            Some(VirtualIpView { holder, status, tally })
+            let interface = self.interfaces.get(&*status.name).cloned().unwrap_or_default();
+            Some(VirtualIpView { holder, interface, status, tally })
         };
         running.status().into_iter().filter_map(view).collect()
     }

@@ -201,6 +201,29 @@ fn a_conflict_is_answered_and_a_lasting_one_reported() {
     assert_eq!(backup.step(Input::Conflict(holder), ms(10)), []);
 }
 
+/// Where a peer's adverts are lost one way, it tells the neighbours one thing and this router another.
+#[test]
+fn a_planned_peer_that_claims_the_address_is_argued_with_by_whoever_hears_it() {
+    let conflict = Conflict { address: ip(100), hardware: [2, 0, 0, 0, 0, 9], planned_peer: true };
+    let after = |subject: &Subject, millis| subject.now() + Duration::from_millis(millis);
+    let mut deaf = Subject::active(settings());
+    let claimed = after(&deaf, 60);
+    assert!(!done(deaf.step(Input::Conflict(conflict), claimed)).contains(&Said::Announce));
+    // Three intervals after the last claim it is the only one that is left.
+    let announced = loop {
+        let (due, said) = deaf.timeout();
+        if said.contains(&Said::Announce) {
+            break due;
+        }
+    };
+    assert_eq!(announced, claimed + Duration::from_millis(300));
+
+    let mut better = Subject::active(settings());
+    better.step(heard(1, 1), after(&better, 10));
+    let said = better.step(Input::Conflict(conflict), after(&better, 60));
+    assert!(done(said).contains(&Said::Announce));
+}
+
 #[test]
 fn unicast_goes_to_each_peer_with_a_checksum_of_its_own() {
     let subject = Subject::started(with(|s| s.transport = Transport::Unicast([ip(1), ip(3)].into())));

@@ -12,7 +12,7 @@ use crate::view::VirtualIpView;
 use bowline_vrrp::State;
 
 pub(super) fn measure(view: &VirtualIpView, show: Show<'_>) {
-    let VirtualIpView { holder: _, status, tally } = view;
+    let VirtualIpView { holder: _, interface: _, status, tally } = view;
     let vrrp = &status.vrrp;
     let name = || vec![status.name.to_string()];
     let with = |last: &str| vec![status.name.to_string(), last.to_owned()];

@@ -1,0 +1,64 @@
+//! What a client sees when the holder of a virtual IP fails. Bounds are several times the figures that are promised, which only a
+//! quiet machine can show; the long test prints the figures themselves, beside keepalived's with HAProxy.
+
+use super::{among_its_own, skip};
+use bowline_lab::failover::{Daemons, Fault, Observation, Rig, System};
+use bowline_lab::lan::Lan;
+use std::time::Duration;
+
+/// Observations made until one is sound.
+const ATTEMPTS: usize = 3;
+/// A machine later than this measured itself.
+const STALL_MAX: Duration = Duration::from_millis(60);
+/// Any moment will do: nobody's timers are at the same place twice.
+const PHASE: Duration = Duration::from_millis(250);
+
+fn system() -> Daemons {
+    Daemons { bowline: among_its_own(), interval: Duration::from_millis(100), more: String::new() }
+}
+
+/// A sound observation of the fault, none when the machine has no time for one.
+fn observe(fault: Fault, observed: Duration) -> Option<Observation> {
+    let system = system();
+    if let Some(reason) = Lan::missing().or_else(|| system.missing()) {
+        skip(&reason);
+        return None;
+    }
+    for _ in 0..ATTEMPTS {
+        let rig = Rig::start(&system).expect("three balancers with a virtual IP");
+        let observation = rig.observe(fault, PHASE, observed).expect("an observation");
+        let report = serde_json::to_string(&observation.report).expect("print the figures");
+        println!("{fault}: {report}, {:?}, stall {:?}", observation.holders, observation.stall);
+        if observation.stall <= STALL_MAX {
+            return Some(observation);
+        }
+    }
+    skip(&format!("{fault}: the machine is too busy for a sound observation, {ATTEMPTS} were made"));
+    None
+}
+
+#[test]
+fn outage_of_a_planned_stop_hangs_nobody() {
+    let Some(seen) = observe(Fault::Stop, Duration::from_secs(4)) else { return };
+    let report = &seen.report;
+    assert_eq!((report.talking.hung, report.silent.hung), (0, 0), "{report:?}");
+    assert_eq!((report.talking.redialled_hung, report.silent.redialled_hung), (0, 0), "{report:?}");
+    assert!(report.figures.outage < Duration::from_millis(200), "{report:?}");
+    assert_eq!(seen.holders.in_the_end.len(), 1, "{:?}", seen.holders);
+}
+
+#[test]
+fn outage_of_a_killed_daemon_leaves_one_holder() {
+    let Some(seen) = observe(Fault::Kill, Duration::from_secs(4)) else { return };
+    let (talking, silent) = (seen.report.talking, seen.report.silent);
+    assert_eq!((talking.redialled_hung, silent.redialled_hung), (0, 0), "{:?}", seen.report);
+    assert!(seen.report.figures.outage < Duration::from_secs(1), "{:?}", seen.report);
+    assert_eq!(seen.holders.in_the_end.len(), 1, "{:?}", seen.holders);
+}
+
+#[test]
+fn outage_of_a_link_cut_is_the_time_others_wait() {
+    let Some(seen) = observe(Fault::LinkCut, Duration::from_secs(3)) else { return };
+    assert!(seen.report.figures.outage < Duration::from_secs(1), "{:?}", seen.report);
+    assert_eq!(seen.holders.in_the_end.len(), 1, "{:?}", seen.holders);
+}
