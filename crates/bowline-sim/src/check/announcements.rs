@@ -69,7 +69,8 @@ impl Announcements {
     fn judge(&mut self, state: &State, node: usize, vip: usize) -> Outcome {
         let Some(tenure) = *self.tenures.at(node, vip) else { return Ok(()) };
         let healthy = state.healthy_since(node, vip).is_some_and(|since| since <= tenure.since);
-        if !healthy {
+        // While another one claims the address, whoever hears the other puts neighbours right; this one may have to wait.
+        if !healthy || state.was_contested[vip] || state.contested[vip] >= tenure.since {
             return Ok(());
         }
         let had = state.now.since(tenure.since);
