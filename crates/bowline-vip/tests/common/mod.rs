@@ -170,6 +170,13 @@ pub(crate) fn settings_of(number: u8, source: IpAddr, vips: &[&str]) -> Settings
     }
 }
 
+/// The same with adverts so rare and a lease so long that neither has anything to do with what happens soon.
+pub(crate) fn slow(settings: Settings) -> Settings {
+    let interval = Centiseconds::new(100).unwrap();
+    let protocol = Protocol::V3 { interval, checksum: ChecksumForm::PseudoHeader };
+    Settings { protocol, lease: Duration::from_secs(60), ..settings }
+}
+
 pub(crate) fn router(settings: Settings) -> Router {
     Router {
         name: "api".to_owned(),
@@ -197,6 +204,8 @@ pub(crate) struct Stand {
     pub(crate) alive: AtomicBool,
     /// The advert thread hangs in its question whether clients are served.
     pub(crate) hangs: AtomicBool,
+    /// The next answer to the advert thread is that they are not.
+    pub(crate) silent_once: AtomicBool,
     asked: Mutex<Vec<(Asked, bool, Instant)>>,
     netlink: OnceLock<Rtnetlink>,
 }
@@ -206,6 +215,7 @@ impl Default for Stand {
         Self {
             alive: AtomicBool::new(true),
             hangs: AtomicBool::new(false),
+            silent_once: AtomicBool::new(false),
             asked: Mutex::default(),
             netlink: OnceLock::new(),
         }
@@ -240,6 +250,9 @@ impl Serving for Stand {
     fn alive(&self) -> bool {
         if std::thread::current().name() == Some("vip-adverts") {
             wait_until("it goes on", || !self.hangs.load(Ordering::Relaxed));
+            if self.silent_once.swap(false, Ordering::Relaxed) {
+                return false;
+            }
         }
         self.alive.load(Ordering::Relaxed)
     }

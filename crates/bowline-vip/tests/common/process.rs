@@ -9,6 +9,7 @@ use std::sync::Arc;
 const NUMBER: &str = "BOWLINE_TEST_HOST";
 const SOURCE: &str = "BOWLINE_TEST_SOURCE";
 const VIPS: &str = "BOWLINE_TEST_VIPS";
+const SLOW: &str = "BOWLINE_TEST_SLOW";
 
 /// Killed when it is dropped.
 pub(crate) struct Daemon(Child);
@@ -16,11 +17,19 @@ pub(crate) struct Daemon(Child);
 impl Daemon {
     /// Runs this test binary again, for the ignored test `child_daemon`, which calls [`run`].
     pub(crate) fn start(host: &Host, vips: &[&str]) -> Self {
+        Self::start_with(host, vips, false)
+    }
+
+    /// With settings that are [`slow`], or not.
+    pub(crate) fn start_with(host: &Host, vips: &[&str], is_slow: bool) -> Self {
         let settings = settings(host, vips);
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.args(["--exact", "child_daemon", "--ignored", "--nocapture"]);
         command.env(NUMBER, host.number.to_string()).env(SOURCE, settings.source.to_string());
         command.env(VIPS, vips.join(" ")).stdin(Stdio::piped()).stdout(Stdio::null());
+        if is_slow {
+            command.env(SLOW, "yes");
+        }
         Self(host.inside(|| command.spawn()).unwrap())
     }
 
@@ -94,6 +103,7 @@ pub(crate) fn run() {
     let vips = variable(VIPS);
     let vips: Vec<&str> = vips.split(' ').collect();
     let settings = settings_of(variable(NUMBER).parse().unwrap(), ip(&variable(SOURCE)), &vips);
+    let settings = if std::env::var(SLOW).is_ok() { slow(settings) } else { settings };
     let sink = Arc::new(Memory::default());
     let serving = Arc::new(Stand::default());
     let started = VirtualIps::start(vec![router(settings)], serving, sink, guard_command()).unwrap();
