@@ -9,12 +9,14 @@
 
 use crate::cell::Faults;
 use crate::event::Serving;
-use crate::lane::{Lane, Round, Told};
+use crate::lane::{Lane, Round};
 use crate::shared::{Shared, ToAdverts, now};
+use crate::teller::Said;
 use bowline_sansio::Instant;
 use bowline_sys::epoll::{Epoll, Events, Interest};
 use bowline_sys::vrrp_socket::ROOM;
 use bowline_vrrp::Fault;
+use std::cell::Cell as Flag;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
@@ -35,7 +37,7 @@ const MAIL: u64 = 0;
 pub(crate) struct Adverts {
     shared: Arc<Shared>,
     serving: Arc<dyn Serving>,
-    told: SyncSender<Told>,
+    said: SyncSender<Said>,
     epoll: Epoll,
     lanes: Vec<Lane>,
     /// Since when nobody would be served.
@@ -47,12 +49,12 @@ impl Adverts {
     pub(crate) fn new(
         shared: Arc<Shared>,
         serving: Arc<dyn Serving>,
-        told: SyncSender<Told>,
+        said: SyncSender<Said>,
     ) -> std::io::Result<Self> {
         let epoll = Epoll::new()?;
         epoll.add(&shared.adverts_waker, MAIL, Interest::READABLE)?;
         let buffer = Box::new([0; ROOM]);
-        Ok(Self { shared, serving, told, epoll, lanes: Vec::new(), dead_since: None, buffer })
+        Ok(Self { shared, serving, said, epoll, lanes: Vec::new(), dead_since: None, buffer })
     }
 
     pub(crate) fn run(mut self) {
@@ -86,8 +88,9 @@ impl Adverts {
         self.shared.set_beat(now);
         let late = now.since(due);
         self.dead_since = if alive { None } else { self.dead_since.or(Some(now)) };
-        let (told, news) = (self.told.clone(), std::cell::Cell::new(false));
-        let round = Round { now, late, alive, told: &told, news: &news };
+        let (said, ordered) = (self.said.clone(), Flag::new(false));
+        let spoke = Flag::new(false);
+        let round = Round { now, late, alive, said: &said, ordered: &ordered, spoke: &spoke };
         for index in 0..self.lanes.len() {
             self.hear_link(index, round);
         }
@@ -103,12 +106,15 @@ impl Adverts {
         self.lanes.retain(|lane| {
             if lane.is_over() {
                 lane.cell.end();
-                news.set(true);
+                ordered.set(true);
             }
             !lane.is_over()
         });
-        if news.get() {
+        if ordered.get() {
             self.shared.keeper_waker.wake();
+        }
+        if spoke.get() {
+            self.shared.teller_waker.wake();
         }
         now
     }

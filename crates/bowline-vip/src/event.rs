@@ -1,6 +1,6 @@
 //! What happens, and the two things a virtual router needs of its host: somebody who serves, and somebody who listens.
 
-use bowline_vrrp::Loss;
+use bowline_vrrp::{Discard, Loss};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +19,7 @@ pub trait Serving: Send + Sync + 'static {
     fn readmit(&self, addresses: &[IpAddr]);
 }
 
-/// Takes events; called by the keeper, which the addresses wait for: it must not take long.
+/// Takes events, on a thread that nobody waits for.
 pub trait Sink: Send + Sync + 'static {
     /// Takes one.
     fn event(&self, event: Event);
@@ -36,6 +36,17 @@ pub enum Event {
         age: Duration,
         /// What.
         event: bowline_vrrp::Event,
+    },
+    /// Packets were discarded; told once a second at most, and all of them are counted ([`crate::Tally::discarded`]).
+    Discarded {
+        /// The router's name.
+        router: Arc<str>,
+        /// Why the last one was.
+        why: Discard,
+        /// Where it came from.
+        source: IpAddr,
+        /// How many were discarded since the last time this was told.
+        before: u64,
     },
     /// An address was there at the start, from a process of ours that ended; its lease ends by itself.
     Leftover {

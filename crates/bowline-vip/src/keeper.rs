@@ -3,7 +3,6 @@
 //! ```text
 //!   orders of the advert thread ──▶ hold, renew, let go ──▶ answers
 //!   changes of links and addresses ──▶ faults, losses ──▶ the advert thread
-//!   what the machines said, in order ──▶ the sink
 //! ```
 //!
 //! It decides nothing: an address is here while the advert thread wants it, and that thread lives, and clients are served.
@@ -17,7 +16,6 @@ pub(crate) use hands::Hands;
 pub(crate) use kept::Kept;
 
 use crate::event::Event;
-use crate::lane::Told;
 use crate::shared::{Shared, ToAdverts, ToKeeper, now};
 use crate::wiring;
 use bowline_sansio::Instant;
@@ -26,7 +24,6 @@ use bowline_sys::epoll::{Epoll, Events, Interest};
 use bowline_sys::rtnetlink::{Change, Link, Watch};
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 /// The guard is looked after at least this often.
@@ -47,21 +44,15 @@ pub(crate) struct Keeper {
     hands: Hands,
     watch: Watch,
     epoll: Epoll,
-    told: Receiver<Told>,
     kept: Vec<Kept>,
 }
 
 impl Keeper {
-    pub(crate) fn new(
-        shared: Arc<Shared>,
-        hands: Hands,
-        watch: Watch,
-        told: Receiver<Told>,
-    ) -> io::Result<Self> {
+    pub(crate) fn new(shared: Arc<Shared>, hands: Hands, watch: Watch) -> io::Result<Self> {
         let epoll = Epoll::new()?;
         epoll.add(&shared.keeper_waker, MAIL, Interest::READABLE)?;
         epoll.add(&watch, CHANGES, Interest::READABLE)?;
-        Ok(Self { shared, hands, watch, epoll, told, kept: Vec::new() })
+        Ok(Self { shared, hands, watch, epoll, kept: Vec::new() })
     }
 
     pub(crate) fn run(mut self) {
@@ -90,9 +81,8 @@ impl Keeper {
             self.obey();
         }
         self.kept.iter_mut().for_each(|kept| kept.meet_neighbours(&self.shared, now()));
-        self.tell();
         if let Some(error) = self.hands.guard.look_after(now()) {
-            self.hands.sink.event(Event::GuardLost { error });
+            self.hands.voice.event(Event::GuardLost { error });
         }
         self.kept.retain(|kept| !kept.cell.is_over());
     }
@@ -205,20 +195,11 @@ impl Keeper {
         self.shared.adverts_waker.wake();
     }
 
-    fn tell(&self) {
-        let now = now();
-        while let Ok(Told { router, at, event }) = self.told.try_recv() {
-            let age = now.since(at);
-            self.hands.sink.event(Event::Router { router: Arc::clone(&router.name), age, event });
-        }
-    }
-
     /// The advert thread has ended: nobody wants anything any more.
     fn end(mut self) {
         for kept in &mut self.kept {
             kept.give_up(&mut self.hands, now());
         }
-        self.tell();
         self.hands.guard.dismiss();
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::cell::{Answer, Cell, Faults, Order, Outcome, Wish};
 use crate::shared::{Known, now};
+use crate::teller::Said;
 use bowline_sansio::{Instant, Machine};
 use bowline_sys::announce::{Announcer, Frame};
 use bowline_sys::vrrp_socket::{ROOM, Received, VrrpSocket};
@@ -10,7 +11,9 @@ use bowline_vrrp::{
     Advert, Config, Discard, Event, Family, Fault, Input, Loss, Output, Reason, State, Status, Tenure,
     Transmission, VirtualRouter, receive,
 };
+use std::cell::Cell as Flag;
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
@@ -24,6 +27,9 @@ const CANNOT_SEND_AFTER: Duration = Duration::from_secs(1);
 /// A router that could not send tries again after this.
 const SEND_AGAIN_AFTER: Duration = Duration::from_secs(5);
 
+/// Packets that are discarded are told at most so often: anybody on the link can send them.
+const DISCARDS_TOLD_EVERY: Duration = Duration::from_secs(1);
+
 /// How a router reaches its link. Made by whoever may allocate.
 #[derive(Debug)]
 pub(crate) struct Wiring {
@@ -34,14 +40,6 @@ pub(crate) struct Wiring {
     pub(crate) frames: Box<[Frame]>,
 }
 
-/// What a machine said, on its way to the sink.
-#[derive(Debug)]
-pub(crate) struct Told {
-    pub(crate) router: Arc<Cell>,
-    pub(crate) at: Instant,
-    pub(crate) event: Event,
-}
-
 /// What all lanes have in common in one round.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Round<'a> {
@@ -50,9 +48,11 @@ pub(crate) struct Round<'a> {
     pub(crate) late: Duration,
     /// Whether clients would be served.
     pub(crate) alive: bool,
-    pub(crate) told: &'a SyncSender<Told>,
+    pub(crate) said: &'a SyncSender<Said>,
     /// Set when there is something for the keeper.
-    pub(crate) news: &'a std::cell::Cell<bool>,
+    pub(crate) ordered: &'a Flag<bool>,
+    /// Set when there is something for the sink.
+    pub(crate) spoke: &'a Flag<bool>,
 }
 
 #[derive(Debug)]
@@ -78,6 +78,9 @@ pub(crate) struct Lane {
     /// It has, and its group does not know it yet.
     took_over: bool,
     failing: Option<Failing>,
+    discards_told_at: Option<Instant>,
+    /// Since then.
+    discarded_since: u64,
     published: Status,
 }
 
@@ -110,6 +113,8 @@ impl Lane {
             stalled: false,
             took_over: false,
             failing: None,
+            discards_told_at: None,
+            discarded_since: 0,
             published,
         }
     }
@@ -156,7 +161,7 @@ impl Lane {
                     Ok(advert) => self.heard(advert, round),
                     // For another router of this host.
                     Err(Discard::OtherVrid) if packet.message.get(1).is_some_and(|vrid| others(*vrid)) => {}
-                    Err(why) => self.cell.counters.discard(why),
+                    Err(why) => self.discarded(why, packet.source, round),
                 },
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 // Told once: the keeper hears of it from the kernel, too.
@@ -338,7 +343,7 @@ impl Lane {
                     self.order = self.order.then(Wish::Hold);
                     self.acquire = Some((self.order.number, tenure));
                     self.cell.set_order(self.order);
-                    round.news.set(true);
+                    round.ordered.set(true);
                 }
                 Output::Release(tenure, _) => {
                     self.order = self.order.then(Wish::LetGo);
@@ -346,7 +351,7 @@ impl Lane {
                     self.acquire = None;
                     self.held = false;
                     self.cell.set_order(self.order);
-                    round.news.set(true);
+                    round.ordered.set(true);
                 }
                 Output::Event(event) => self.tell(event, round),
             }
@@ -421,10 +426,23 @@ impl Lane {
             | Event::DuplicateAddress(_)
             | Event::ReconfigureRefused => {}
         }
-        let told = Told { router: Arc::clone(&self.cell), at: round.now, event };
-        match round.told.try_send(told) {
-            Ok(()) => round.news.set(true),
+        self.say(Said::ByMachine(Arc::clone(&self.cell), round.now, event), round);
+    }
+
+    fn say(&self, said: Said, round: Round<'_>) {
+        match round.said.try_send(said) {
+            Ok(()) => round.spoke.set(true),
             Err(_) => self.cell.counters.events_dropped.one(),
+        }
+    }
+
+    fn discarded(&mut self, why: Discard, source: IpAddr, round: Round<'_>) {
+        self.cell.counters.discard(why);
+        self.discarded_since += 1;
+        if self.discards_told_at.is_none_or(|at| round.now.since(at) >= DISCARDS_TOLD_EVERY) {
+            let before = std::mem::take(&mut self.discarded_since) - 1;
+            self.discards_told_at = Some(round.now);
+            self.say(Said::Discarded(Arc::clone(&self.cell), why, source, before), round);
         }
     }
 }

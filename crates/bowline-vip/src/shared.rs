@@ -34,6 +34,7 @@ pub(crate) enum ToKeeper {
 pub(crate) struct Shared {
     pub(crate) keeper_waker: Waker,
     pub(crate) adverts_waker: Waker,
+    pub(crate) teller_waker: Waker,
     /// When the advert thread went round last.
     beat: AtomicU64,
     /// Both threads end: the one when no router is left, the other after it.
@@ -50,6 +51,7 @@ impl Shared {
         Ok(Self {
             keeper_waker: Waker::new()?,
             adverts_waker: Waker::new()?,
+            teller_waker: Waker::new()?,
             beat: AtomicU64::new(clock::monotonic_nanos()),
             ending: AtomicBool::new(false),
             abandoned: AtomicBool::new(false),

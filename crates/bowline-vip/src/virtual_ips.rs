@@ -9,6 +9,7 @@ use crate::keeper::{Hands, Keeper, Kept};
 use crate::lane::{Lane, Wiring};
 use crate::router::{self, Router, StartError, Status};
 use crate::shared::{Known, Shared, ToAdverts, ToKeeper, now};
+use crate::teller::{SAID_MAX, Teller, Voice};
 use crate::wiring;
 use bowline_sys::capability::{self, Capability};
 use bowline_sys::rtnetlink::{Interfaces, Link, Rtnetlink, Watch};
@@ -22,8 +23,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// What the machines may say before the keeper has time for it; it may wait for the kernel for a second or two.
-const TOLD_MAX: usize = 1024;
+/// What was said last is told in microseconds; a sink that hangs must not hold up the end.
+const TELL_WITHIN: Duration = Duration::from_secs(1);
 
 /// How long a router may take to leave: a hand-over, and then whatever the kernel takes.
 const LEAVE_WITHIN: Duration = HAND_OVER_MAX.saturating_add(Duration::from_secs(2));
@@ -51,6 +52,8 @@ struct Threads {
     keeper: JoinHandle<()>,
     /// Closed by the advert thread's end.
     adverts_ended: Mutex<Receiver<()>>,
+    /// Closed by the teller's.
+    teller_ended: Mutex<Receiver<()>>,
 }
 
 impl VirtualIps {
@@ -75,30 +78,39 @@ impl VirtualIps {
         // Before the first look: what changes after it is told.
         let watch = Watch::open().map_err(StartError::system("watch interfaces and addresses"))?;
         let rtnetlink = Rtnetlink::open().map_err(StartError::system("open a netlink socket"))?;
-        let (shared, told) = (Shared::new(), sync_channel(TOLD_MAX));
-        let shared = Arc::new(shared.map_err(StartError::system("make wakers"))?);
+        let shared = Arc::new(Shared::new().map_err(StartError::system("make wakers"))?);
+        let (said, heard) = sync_channel(SAID_MAX);
         let guard = Guard::start(guard).map_err(StartError::system("start the guard"))?;
         let hands = Hands {
             rtnetlink,
             sock_diag: SockDiag::open().ok(),
             serving: Arc::clone(&serving),
-            sink: Arc::clone(&sink),
+            voice: Voice { said: said.clone(), shared: Arc::clone(&shared) },
             guard,
         };
-        let adverts = Adverts::new(Arc::clone(&shared), serving, told.0)
+        let adverts = Adverts::new(Arc::clone(&shared), serving, said)
             .map_err(StartError::system("wait for adverts"))?;
-        let keeper = Keeper::new(Arc::clone(&shared), hands, watch, told.1)
+        let keeper = Keeper::new(Arc::clone(&shared), hands, watch)
             .map_err(StartError::system("wait for the kernel"))?;
+        let teller = Teller::new(Arc::clone(&shared), heard, Arc::clone(&sink))
+            .map_err(StartError::system("wait for events"))?;
         let mut this = Self { shared, sink, known: Mutex::new(Vec::new()), threads: None };
         // Nobody runs yet: whatever fails here leaves nothing behind.
         let interfaces = this.interfaces()?;
         let prepared = prepare(&interfaces, routers)?;
         this.add_all(prepared, &interfaces);
-        this.threads = Some(this.start_threads(adverts, keeper)?);
+        this.threads = Some(this.start_threads(adverts, keeper, teller)?);
         Ok(this)
     }
 
-    fn start_threads(&self, adverts: Adverts, keeper: Keeper) -> Result<Threads, StartError> {
+    fn start_threads(&self, adverts: Adverts, keeper: Keeper, teller: Teller) -> Result<Threads, StartError> {
+        let (told, teller_ended) = mpsc::channel::<()>();
+        let tell = move || {
+            let _told = told;
+            teller.run();
+        };
+        // Not joined: it ends when those have ended who speak, or when the sink lets it.
+        drop(spawn("vip-teller", tell)?);
         let (ended, adverts_ended) = mpsc::channel::<()>();
         let (ready, is_ready) = mpsc::channel();
         let keep = move || {
@@ -119,6 +131,7 @@ impl VirtualIps {
             Err(error) => {
                 self.shared.adverts_end();
                 let _ = keeper.join();
+                self.shared.teller_waker.wake();
                 return Err(error);
             }
         };
@@ -128,7 +141,8 @@ impl VirtualIps {
                 not_locked: locked.err().map(|error| error.to_string()),
             });
         }
-        Ok(Threads { adverts, keeper, adverts_ended: Mutex::new(adverts_ended) })
+        let (adverts_ended, teller_ended) = (Mutex::new(adverts_ended), Mutex::new(teller_ended));
+        Ok(Threads { adverts, keeper, adverts_ended, teller_ended })
     }
 
     /// Whether clients of a router would be served here. A router of another name than there is is passed over.
@@ -245,6 +259,9 @@ impl VirtualIps {
         let _ = threads.adverts.join();
         self.shared.adverts_end();
         let _ = threads.keeper.join();
+        self.shared.teller_waker.wake();
+        let teller_ended = threads.teller_ended.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let _ = teller_ended.recv_timeout(TELL_WITHIN);
     }
 
     fn interfaces(&self) -> Result<Interfaces, StartError> {

@@ -196,6 +196,7 @@ fn with_a_wedged_worker_the_address_moves_and_comes_to_nobody_while_it_hangs() {
     first.wait(State::Fault);
     assert_eq!(first.status().vrrp.fault, Some(Fault::NotServing));
     wait_until("one holder", || !a.has(VIP));
+    wait_until("clients may come in again", || first.stand.asked().len() == 2);
     assert_eq!(first.stand.evictions(), 1);
     first.stand.alive.store(true, Ordering::Relaxed);
     first.wait(State::Backup);
@@ -247,7 +248,8 @@ fn an_advert_thread_that_hangs_keeps_no_address() {
     first.stand.hangs.store(false, Ordering::Relaxed);
     first.wait(State::Backup);
     assert_eq!((second.state(), second.tally().adverts_received), (State::Active, heard));
-    assert!(!a.has(VIP) && first.stand.evictions() > 0);
+    wait_until("who was connected is told", || first.stand.evictions() > 0);
+    assert!(!a.has(VIP));
 }
 
 #[test]
@@ -257,14 +259,28 @@ fn a_keeper_that_hangs_moves_the_address() {
     first.wait_held(&a, VIP);
     let second = Node::start(&b, settings(&b, &[VIP]));
     wait_until("adverts are heard", || second.tally().adverts_received > 5);
-    // It has something to say, and does not come back from it.
-    first.memory.hangs.store(true, Ordering::Relaxed);
+    first.stand.keeper_hangs.store(true, Ordering::Relaxed);
     a.netlink().remove(&lease(&a)).unwrap();
     second.wait_held(&b, VIP);
     assert!(!a.has(VIP));
-    first.memory.hangs.store(false, Ordering::Relaxed);
+    first.stand.keeper_hangs.store(false, Ordering::Relaxed);
     first.wait(State::Backup);
     assert_eq!((second.state(), holders(&[&a, &b], VIP)), (State::Active, 1));
+}
+
+#[test]
+fn a_log_that_nobody_reads_moves_nothing() {
+    let Some((a, b)) = two_hosts() else { return };
+    let first = Node::start(&a, settings(&a, &[VIP]));
+    first.wait_held(&a, VIP);
+    let second = Node::start(&b, settings(&b, &[VIP]));
+    first.memory.hangs.store(true, Ordering::Relaxed);
+    let renewals = first.tally().renewals;
+    a.netlink().remove(&lease(&a)).unwrap();
+    wait_until("it is back, and renewed", || first.tally().renewals > renewals + 4);
+    assert_eq!((first.tally().leases_lost, second.state()), (1, State::Backup));
+    first.memory.hangs.store(false, Ordering::Relaxed);
+    first.memory.wait_for(|event| matches!(event, Event::LeaseLost { .. }));
 }
 
 #[test]
@@ -274,13 +290,9 @@ fn an_address_that_expired_while_the_keeper_hung_comes_back_without_its_connecti
     first.wait_held(&a, VIP);
     let second = Node::start(&b, settings(&b, &[VIP]));
     wait_until("adverts are heard", || second.tally().adverts_received > 5);
-    first.memory.hangs.store(true, Ordering::Relaxed);
-    // It is told that the priority has changed, and changed back.
-    first.vips.set_can_serve("api", false);
-    wait_until("it was heard", || !first.status().vrrp.can_serve);
-    first.vips.set_can_serve("api", true);
+    first.stand.keeper_hangs.store(true, Ordering::Relaxed);
     wait_until("the address has expired", || !a.has(VIP));
-    first.memory.hangs.store(false, Ordering::Relaxed);
+    first.stand.keeper_hangs.store(false, Ordering::Relaxed);
     first.memory.wait_for(|event| matches!(event, Event::LeaseLost { loss: Loss::Expired, .. }));
     wait_until("there is one holder", || holders(&[&a, &b], VIP) == 1);
     wait_until("who was connected is told", || first.stand.evictions() > 0);

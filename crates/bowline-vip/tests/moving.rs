@@ -3,6 +3,7 @@
 mod common;
 
 use bowline_sys::rtnetlink::{OUR_MARK, Scope};
+use bowline_sys::vrrp_socket::{Family, Membership, VrrpSocket};
 use bowline_vip::Event;
 use bowline_vrrp::{Reason, State};
 use common::*;
@@ -150,4 +151,26 @@ fn connections_that_others_have_on_the_address_end_with_it() {
     memory.wait_for(|event| matches!(event, Event::ConnectionsEnded { count: 3, .. }));
     over_node.set_read_timeout(Some(A_WHILE)).unwrap();
     assert_eq!(over_node.read(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock, "not concerned");
+}
+
+#[test]
+fn nonsense_is_counted_told_now_and_then_and_changes_nothing() {
+    let Some((a, b)) = two_hosts() else { return };
+    let node = Node::start(&a, settings(&a, &[VIP]));
+    node.wait_held(&a, VIP);
+    let interfaces = b.netlink().interfaces().unwrap();
+    let link = interfaces.by_name(LINK).unwrap();
+    let socket = b.inside(|| VrrpSocket::open(link, Family::V4, Membership::None)).unwrap();
+    let group = ip("224.0.0.18");
+    for length in 0..1_000 {
+        let noise: Vec<u8> = (0..length % 64).map(|at| (at * 37 + length) as u8).collect();
+        socket.send(b.v4(), group, &noise).unwrap();
+    }
+    let discarded = || node.tally().discarded.iter().map(|(_, count)| count).sum::<u64>();
+    wait_until("all are counted", || discarded() >= 1_000);
+    let told = node.memory.wait_for(|event| matches!(event, Event::Discarded { .. }));
+    assert!(matches!(told, Event::Discarded { source, .. } if source == b.v4()), "{told:?}");
+    assert_eq!((node.state(), node.tally().adverts_received), (State::Active, 0));
+    let times = node.memory.all().iter().filter(|event| matches!(event, Event::Discarded { .. })).count();
+    assert!(times < 100, "{times} of 1000");
 }

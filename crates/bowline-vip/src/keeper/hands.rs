@@ -1,7 +1,8 @@
 //! What the keeper works with.
 
-use crate::event::{Event, Serving, Sink};
+use crate::event::{Event, Serving};
 use crate::guard::Guard;
+use crate::teller::Voice;
 use bowline_sys::rtnetlink::Rtnetlink;
 use bowline_sys::sock_diag::{Filter, Side, SockDiag};
 use std::net::IpAddr;
@@ -12,7 +13,7 @@ pub(crate) struct Hands {
     /// None where the kernel cannot list and end others' connections.
     pub(crate) sock_diag: Option<SockDiag>,
     pub(crate) serving: Arc<dyn Serving>,
-    pub(crate) sink: Arc<dyn Sink>,
+    pub(crate) voice: Voice,
     pub(crate) guard: Guard,
 }
 
@@ -34,11 +35,11 @@ impl Hands {
         match sock_diag.end_all(&Filter { side, addresses, port: None }) {
             Ok(ended) if ended.ended == 0 => {}
             Ok(ended) => {
-                self.sink.event(Event::ConnectionsEnded { router: Arc::clone(router), count: ended.ended });
+                self.voice.event(Event::ConnectionsEnded { router: Arc::clone(router), count: ended.ended });
             }
             Err(error) => {
                 let error = error.to_string();
-                self.sink.event(Event::ConnectionsStay { router: Arc::clone(router), error });
+                self.voice.event(Event::ConnectionsStay { router: Arc::clone(router), error });
             }
         }
     }

@@ -134,7 +134,7 @@ impl Kept {
                 }
                 Err(error) => {
                     let router = Arc::clone(&self.cell.name);
-                    hands.sink.event(match error {
+                    hands.voice.event(match error {
                         HoldError::Foreign(_) => Event::Foreign { router, address },
                         HoldError::Kernel(error) => {
                             Event::HoldFailed { router, address, error: error.to_string() }
@@ -235,7 +235,7 @@ impl Kept {
             Err(error) => {
                 let router = Arc::clone(&self.cell.name);
                 let error = error.to_string();
-                hands.sink.event(Event::RemovalFailed { router, address: lease.address, error });
+                hands.voice.event(Event::RemovalFailed { router, address: lease.address, error });
                 false
             }
         }
@@ -306,6 +306,6 @@ impl Kept {
     fn note_loss(&mut self, loss: Loss, hands: &Hands) {
         self.reset_due = true;
         self.cell.counters.leases_lost.one();
-        hands.sink.event(Event::LeaseLost { router: Arc::clone(&self.cell.name), loss });
+        hands.voice.event(Event::LeaseLost { router: Arc::clone(&self.cell.name), loss });
     }
 }

@@ -31,13 +31,13 @@ impl Kept {
         self.link_is(link);
         if is_another {
             let (router, interface) = (Arc::clone(&self.cell.name), link.name.clone());
-            hands.sink.event(Event::InterfaceBack { router, interface });
+            hands.voice.event(Event::InterfaceBack { router, interface });
         }
     }
 
     pub(crate) fn interface_failed(&self, hands: &Hands, error: &io::Error) {
         let router = Arc::clone(&self.cell.name);
-        hands.sink.event(Event::InterfaceFailed { router, error: error.to_string() });
+        hands.voice.event(Event::InterfaceFailed { router, error: error.to_string() });
     }
 
     /// Whether that is news.

@@ -204,6 +204,8 @@ pub(crate) struct Stand {
     pub(crate) alive: AtomicBool,
     /// The advert thread hangs in its question whether clients are served.
     pub(crate) hangs: AtomicBool,
+    /// So does the keeper.
+    pub(crate) keeper_hangs: AtomicBool,
     /// The next answer to the advert thread is that they are not.
     pub(crate) silent_once: AtomicBool,
     asked: Mutex<Vec<(Asked, bool, Instant)>>,
@@ -215,6 +217,7 @@ impl Default for Stand {
         Self {
             alive: AtomicBool::new(true),
             hangs: AtomicBool::new(false),
+            keeper_hangs: AtomicBool::new(false),
             silent_once: AtomicBool::new(false),
             asked: Mutex::default(),
             netlink: OnceLock::new(),
@@ -248,7 +251,11 @@ impl Stand {
 
 impl Serving for Stand {
     fn alive(&self) -> bool {
-        if std::thread::current().name() == Some("vip-adverts") {
+        let thread = std::thread::current();
+        if thread.name() == Some("vip-keeper") {
+            wait_until("it goes on", || !self.keeper_hangs.load(Ordering::Relaxed));
+        }
+        if thread.name() == Some("vip-adverts") {
             wait_until("it goes on", || !self.hangs.load(Ordering::Relaxed));
             if self.silent_once.swap(false, Ordering::Relaxed) {
                 return false;
@@ -269,7 +276,7 @@ impl Serving for Stand {
 /// Remembers every event.
 #[derive(Default)]
 pub(crate) struct Memory {
-    /// The keeper hangs in its next event.
+    /// Whoever tells it something hangs.
     pub(crate) hangs: AtomicBool,
     events: Mutex<Vec<Event>>,
     more: Condvar,

@@ -8,6 +8,9 @@ use tracing::{error, info, warn};
 pub(super) fn write(event: &Event) {
     match event {
         Event::Router { router, age, event } => write_router(router, *age, event),
+        Event::Discarded { router, why, source, before } => {
+            warn!(%router, why = why.as_str(), %source, before, "packets were discarded");
+        }
         Event::Leftover { router, address } => {
             info!(%router, %address, "the address was here at the start; its lease ends by itself");
         }
