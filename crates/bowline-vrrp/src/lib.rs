@@ -23,8 +23,8 @@
 //! * Priority 0 counts only from the router that is heard as Active: a guard's farewell for a dead process must not make anybody
 //!   race a successor that is there already, nor shorten the first wait of a router that has heard nobody yet.
 //! * An Active router that stood still becomes Backup without a word ([`Input::Stalled`]).
-//! * An Active router that gives way to a higher one sends one advert more, so that the other hears that there were two, and
-//!   announces the addresses again: after a partition it may not have heard any.
+//! * An Active router that gives way to a higher one sends one advert more, of priority 1: the other hears that there were two,
+//!   and announces the addresses again. After a partition it may not have heard any.
 //! * An owner listens to other owners (section 7.1 has it discard everything), so that two end up as one.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]

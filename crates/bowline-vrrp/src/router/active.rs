@@ -99,7 +99,7 @@ impl VirtualRouter {
 
     /// The neighbours are told something else by somebody who may be right: nothing more until that has ended.
     pub(super) fn announce_later(&mut self, now: Instant) {
-        let later = now + replaced_after(self.config.interval());
+        let later = (now + replaced_after(self.config.interval())).max(self.announcements.soonest());
         self.announcements.begin_again(later);
         self.timers.arm(Timer::Announce, later);
     }
@@ -174,8 +174,12 @@ impl VirtualRouter {
     fn yield_to(&mut self, advert: &Advert, reason: Reason, now: Instant) {
         // The other one may not have heard that there were two: after a partition this one's neighbours would look for it here
         // until the next announcement of the schedule. A lower advert makes it tell them at once (`heard_as_active`).
+        // It has the least priority there is: nobody gives way to a router that has just given way, perhaps to one that is gone
+        // since (its packets may have waited while this host stood still).
         if self.holding == Holding::Held && self.last_advert < now {
-            self.send_advert(now);
+            for transmission in self.adverts.parting() {
+                self.outbox.push(Output::Send(transmission));
+            }
         }
         self.release(reason);
         self.transition(State::Backup, reason, now);

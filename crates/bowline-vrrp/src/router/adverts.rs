@@ -1,5 +1,6 @@
 //! Adverts ready to be sent: nothing is built, and nothing allocated, when one is due.
 
+use super::LAST_RESORT;
 use crate::config::{Config, Transport};
 use crate::message::Transmission;
 use crate::packet::Repr;
@@ -22,17 +23,23 @@ pub fn adverts(config: &Config, priority: u8) -> Vec<Transmission> {
     }
 }
 
-/// Both kinds of round.
+/// Every kind of round.
 #[derive(Clone, Debug)]
 pub(super) struct Adverts {
     priority: u8,
     present: Vec<Transmission>,
+    parting: Vec<Transmission>,
     farewell: Vec<Transmission>,
 }
 
 impl Adverts {
     pub(super) fn new(config: &Config, priority: u8) -> Self {
-        Self { priority, present: adverts(config, priority), farewell: adverts(config, 0) }
+        Self {
+            priority,
+            present: adverts(config, priority),
+            parting: adverts(config, LAST_RESORT),
+            farewell: adverts(config, 0),
+        }
     }
 
     /// What the present ones say.
@@ -42,6 +49,11 @@ impl Adverts {
 
     pub(super) fn present(&self) -> impl Iterator<Item = Transmission> {
         self.present.iter().cloned()
+    }
+
+    /// Of one that gives way.
+    pub(super) fn parting(&self) -> impl Iterator<Item = Transmission> {
+        self.parting.iter().cloned()
     }
 
     pub(super) fn farewell(&self) -> impl Iterator<Item = Transmission> {
