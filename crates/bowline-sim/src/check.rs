@@ -5,6 +5,7 @@
 
 use crate::state::State;
 use crate::world::{Outcome, Violation};
+use bowline_vrrp::Fault;
 use core::fmt::Display;
 
 mod absence;
@@ -130,5 +131,16 @@ fn settled_holder(state: &State, vip: usize) -> Option<usize> {
     let (first, second) = (owners.next()?, owners.next());
     let settled = state.calm() > state.bounds.settled() && state.network.lossless_since().is_some();
     let healthy = state.healthy_since(first, vip).is_some();
-    (second.is_none() && settled && healthy).then_some(first)
+    (second.is_none() && settled && healthy && all_know(state, vip)).then_some(first)
+}
+
+/// Whether every Backup has listened for long enough to know whose place it is to come after; one that tried in vain to have
+/// the addresses comes back later, and knows less.
+fn all_know(state: &State, vip: usize) -> bool {
+    (0..state.options.routers).all(|node| {
+        let Some(subject) = &state.router(node, vip).subject else { return true };
+        let status = subject.machine().status();
+        let for_long = state.local(node).since(status.since) > state.bounds.detection;
+        for_long && status.fault != Some(Fault::NotHeld)
+    })
 }

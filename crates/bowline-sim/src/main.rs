@@ -194,7 +194,12 @@ impl Total {
         self.seeds += 1;
         match said {
             Said::Clean(stats) => self.stats.add(&stats),
-            Said::Failed(failure) => self.failures.push(*failure),
+            Said::Failed(failure) => {
+                if let Some(violation) = &failure.report.violation {
+                    eprintln!("seed {:#x}: {violation}", failure.options.seed);
+                }
+                self.failures.push(*failure);
+            }
         }
     }
 

@@ -166,7 +166,7 @@ pub(crate) struct State {
     pub(crate) calm_since: Instant,
     /// Faults that stand and let nothing settle.
     pub(crate) restless: u32,
-    /// When each virtual IP had two owners for the last time, or somebody became one.
+    /// When two had or claimed each virtual IP for the last time, or somebody began to.
     pub(crate) contested: Vec<Instant>,
     /// Who gave way to another Active router the last time, and when.
     pub(crate) yielded: Vec<Option<(usize, Instant)>>,

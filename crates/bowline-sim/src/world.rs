@@ -136,7 +136,11 @@ impl World {
 
     fn note_contests(&mut self) {
         for vip in 0..self.state.options.virtual_ips {
-            let contested = self.state.owners(vip).nth(1).is_some();
+            let claims = |&node: &usize| {
+                self.state.owns(node, vip)
+                    || self.state.router(node, vip).state() == Some(RouterState::Active)
+            };
+            let contested = (0..self.state.options.routers).filter(claims).nth(1).is_some();
             if contested || self.state.was_contested[vip] {
                 self.state.contested[vip] = self.state.now;
             }

@@ -68,9 +68,11 @@ impl Announcements {
     /// Holds a tenure to the schedule, as long as it was one of health.
     fn judge(&mut self, state: &State, node: usize, vip: usize) -> Outcome {
         let Some(tenure) = *self.tenures.at(node, vip) else { return Ok(()) };
+        // What the other said may still be on its way.
+        let disputed = state.contested[vip] + state.bounds.detection;
         let healthy = state.healthy_since(node, vip).is_some_and(|since| since <= tenure.since);
         // While another one claims the address, whoever hears the other puts neighbours right; this one may have to wait.
-        if !healthy || state.was_contested[vip] || state.contested[vip] >= tenure.since {
+        if !healthy || state.was_contested[vip] || disputed >= tenure.since {
             return Ok(());
         }
         let had = state.now.since(tenure.since);

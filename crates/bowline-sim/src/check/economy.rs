@@ -83,7 +83,8 @@ impl Economy {
         let apart = (options.delay + options.jitter + options.lateness) * 2 < RANK_WAIT;
         let plain = apart && !options.preempt && !options.overlap && options.foreign == 0 && !options.reorder;
         for vip in 0..options.virtual_ips {
-            self.takes[vip] = settled_holder(state, vip).filter(|_| plain).map(|_| 0);
+            let holder = settled_holder(state, vip).filter(|_| plain);
+            self.takes[vip] = holder.map(|_| 0);
         }
         Ok(())
     }

@@ -78,7 +78,8 @@ impl World {
                 if new { self.see(Seen::Took { node, vip }) } else { Ok(()) }
             }
             Output::Release(tenure, reason) => {
-                if matches!(reason, Reason::HigherHeard | Reason::EqualHeard) {
+                let out = self.state.nodes[node].answers();
+                if out && matches!(reason, Reason::HigherHeard | Reason::EqualHeard) {
                     self.state.yielded[vip] = Some((node, self.state.now));
                 }
                 let router = self.state.router_mut(node, vip);
