@@ -9,7 +9,7 @@
 
 use crate::cell::Faults;
 use crate::event::Serving;
-use crate::lane::{Lane, Round};
+use crate::lane::{Lane, Round, Wiring};
 use crate::shared::{Shared, ToAdverts, now};
 use crate::teller::Said;
 use bowline_sansio::Instant;
@@ -103,13 +103,12 @@ impl Adverts {
             lane.publish();
         }
         self.follow(round);
-        self.lanes.retain(|lane| {
-            if lane.is_over() {
-                lane.cell.end();
-                ordered.set(true);
-            }
-            !lane.is_over()
-        });
+        while let Some(over) = self.lanes.iter().position(Lane::is_over) {
+            let lane = self.lanes.remove(over);
+            lane.cell.end();
+            ordered.set(true);
+            self.retire(lane.into_wiring());
+        }
         if ordered.get() {
             self.shared.keeper_waker.wake();
         }
@@ -178,18 +177,28 @@ impl Adverts {
                 }
                 ToAdverts::Reconfigure { id, config, wiring } => {
                     if let Some(lane) = self.lanes.iter_mut().find(|lane| lane.id == id) {
-                        lane.reconfigure(config, *wiring, round);
+                        let before = lane.reconfigure(config, *wiring, round);
+                        self.retire(before);
                     }
                     self.watch_again(id);
                 }
                 ToAdverts::Rewire { id, wiring } => {
                     if let Some(lane) = self.lanes.iter_mut().find(|lane| lane.id == id) {
-                        lane.rewire(*wiring);
+                        let before = lane.rewire(*wiring);
+                        self.retire(before);
                     }
                     self.watch_again(id);
                 }
             }
         }
+    }
+
+    /// The keeper closes them: that waits for the lock on network configuration.
+    fn retire(&self, wiring: Wiring) {
+        // One that was never watched is none to be forgotten.
+        let _ = self.epoll.remove(&wiring.socket);
+        self.shared.retire(wiring);
+        self.shared.keeper_waker.wake();
     }
 
     fn watch_again(&self, id: u32) {

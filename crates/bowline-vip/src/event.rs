@@ -15,8 +15,9 @@ pub trait Serving: Send + Sync + 'static {
     /// is done, or cannot be done soon: a quarter of a second at most.
     fn evict(&self, addresses: &[IpAddr]);
 
-    /// Accepts on `addresses` again, whether or not they are here.
-    fn readmit(&self, addresses: &[IpAddr]);
+    /// Accepts on `addresses` again, whether or not they are here; those that are accepted on already stay as they are. Whether
+    /// all are. Until then [`Serving::alive`] is false, and it is asked again.
+    fn readmit(&self, addresses: &[IpAddr]) -> bool;
 }
 
 /// Takes events, on a thread that nobody waits for.

@@ -76,6 +76,7 @@ impl Keeper {
         // What is long is done one router at a time, and what is urgent in between.
         for index in 0..self.kept.len() {
             if let Some(kept) = self.kept.get_mut(index) {
+                kept.readmit(&self.hands);
                 kept.renew(&self.hands, &self.shared);
             }
             self.obey();
@@ -85,6 +86,7 @@ impl Keeper {
             self.hands.voice.event(Event::GuardLost { error });
         }
         self.kept.retain(|kept| !kept.cell.is_over());
+        self.shared.bury_retired();
     }
 
     fn read_mail(&mut self) {

@@ -135,14 +135,22 @@ impl Lane {
         self.handle(Input::Start, round);
     }
 
-    pub(crate) fn reconfigure(&mut self, config: Box<Config>, wiring: Wiring, round: Round<'_>) {
-        self.wiring = wiring;
+    /// Goes on as `config` says, and gives back the sockets it had.
+    pub(crate) fn reconfigure(&mut self, config: Box<Config>, wiring: Wiring, round: Round<'_>) -> Wiring {
+        let before = std::mem::replace(&mut self.wiring, wiring);
         self.handle(Input::Reconfigure(config), round);
+        before
     }
 
-    pub(crate) fn rewire(&mut self, wiring: Wiring) {
-        self.wiring = wiring;
+    /// Goes on with these sockets, and gives back those it had.
+    pub(crate) fn rewire(&mut self, wiring: Wiring) -> Wiring {
         self.failing = None;
+        std::mem::replace(&mut self.wiring, wiring)
+    }
+
+    /// The sockets of one that is over.
+    pub(crate) fn into_wiring(self) -> Wiring {
+        self.wiring
     }
 
     /// Reads everything that came, before any timer is judged. After a standstill the machine hears it, but says nothing, and

@@ -30,6 +30,9 @@ pub(crate) enum ToKeeper {
     Reconfigured { id: u32 },
 }
 
+/// Sockets that wait to be closed: as many as there are routers, when all are changed at once.
+const RETIRED_MAX: usize = 256;
+
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) keeper_waker: Waker,
@@ -44,6 +47,8 @@ pub(crate) struct Shared {
     adverts_ended: AtomicBool,
     to_adverts: Mutex<Vec<ToAdverts>>,
     to_keeper: Mutex<Vec<ToKeeper>>,
+    /// Sockets that the advert thread has done with: closing one waits for the lock on network configuration.
+    retired: Mutex<Vec<Wiring>>,
 }
 
 impl Shared {
@@ -58,6 +63,7 @@ impl Shared {
             adverts_ended: AtomicBool::new(false),
             to_adverts: Mutex::new(Vec::new()),
             to_keeper: Mutex::new(Vec::new()),
+            retired: Mutex::new(Vec::with_capacity(RETIRED_MAX)),
         })
     }
 
@@ -113,6 +119,23 @@ impl Shared {
             Ok(mut mail) => std::mem::take(&mut *mail),
             Err(TryLockError::Poisoned(poisoned)) => std::mem::take(&mut *poisoned.into_inner()),
             Err(TryLockError::WouldBlock) => Vec::new(),
+        }
+    }
+
+    /// Leaves the closing to the keeper. Never waits, and takes no memory: where there is no room they are closed here.
+    pub(crate) fn retire(&self, wiring: Wiring) {
+        if let Ok(mut retired) = self.retired.try_lock()
+            && retired.len() < RETIRED_MAX
+        {
+            retired.push(wiring);
+        }
+    }
+
+    /// Closes what the advert thread has done with.
+    pub(crate) fn bury_retired(&self) {
+        loop {
+            // Closed after the lock is given back.
+            let Some(_wiring) = locked(&self.retired).pop() else { return };
         }
     }
 

@@ -18,6 +18,7 @@ use bowline_sys::sock_diag::SockDiag;
 use bowline_vrrp::VirtualRouter;
 use bowline_vrrp::timers::HAND_OVER_MAX;
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
@@ -169,7 +170,8 @@ impl VirtualIps {
                 Some(next) => {
                     added.retain(|router| router.name != next.name);
                     if next.vrrp != registered.router.vrrp {
-                        changed.push((registered.known.clone(), next.clone()));
+                        let before = registered.router.vrrp.settings().addresses.clone();
+                        changed.push((registered.known.clone(), before, next.clone()));
                     }
                 }
                 None => leaving.push(Arc::clone(&registered.known.cell)),
@@ -178,8 +180,9 @@ impl VirtualIps {
         // Whatever can fail comes first.
         let interfaces = self.interfaces()?;
         let mut rewired = Vec::new();
-        for (known, next) in changed {
+        for (known, before, next) in changed {
             let link = find_link(&interfaces, &next)?;
+            refuse_taken(&interfaces, &next, |address| !before.contains(address))?;
             let wiring = wiring::open(link, &next.vrrp).map_err(StartError::system(opening(&next)))?;
             rewired.push((known, next, wiring));
         }
@@ -188,9 +191,8 @@ impl VirtualIps {
         rewired.into_iter().for_each(|(known, next, wiring)| self.change(&known, next, wiring));
         leaving.iter().for_each(|cell| cell.leave());
         self.shared.adverts_waker.wake();
-        if !added.is_empty() {
-            self.wait_for(&leaving);
-        }
+        // Also when nothing is added: whoever closes the listeners afterwards would close them to clients of the hand-over.
+        self.wait_for(&leaving);
         self.known().retain(|registered| !registered.known.cell.is_over());
         self.add_all(added, &interfaces);
         Ok(())
@@ -360,15 +362,20 @@ struct Prepared {
 fn prepare(interfaces: &Interfaces, routers: Vec<Router>) -> Result<Vec<Prepared>, StartError> {
     let prepare = |router: Router| {
         let link = find_link(interfaces, &router)?.clone();
-        refuse_taken(interfaces, &router)?;
+        refuse_taken(interfaces, &router, |_| true)?;
         let wiring = wiring::open(&link, &router.vrrp).map_err(StartError::system(opening(&router)))?;
         Ok(Prepared { router, link, wiring })
     };
     routers.into_iter().map(prepare).collect()
 }
 
-fn refuse_taken(interfaces: &Interfaces, router: &Router) -> Result<(), StartError> {
-    for &address in router.vrrp.settings().addresses.as_slice() {
+/// Refuses addresses that the host has by somebody else's doing, among those that are `new`.
+fn refuse_taken(
+    interfaces: &Interfaces,
+    router: &Router,
+    new: impl Fn(IpAddr) -> bool,
+) -> Result<(), StartError> {
+    for &address in router.vrrp.settings().addresses.as_slice().iter().filter(|address| new(**address)) {
         if let Some(found) = interfaces.having(address).find(|found| !found.is_ours()) {
             let link = interfaces.by_index(found.interface);
             return Err(StartError::Taken {

@@ -246,6 +246,13 @@ fn an_active_router_is_changed_without_a_move() {
     wait_until("both are there", || a.has(VIP) && a.has("10.9.0.101"));
     assert_eq!(first.stand.evictions(), 0);
 
+    // An address that the host has by other means is refused before it costs those that are held.
+    ip_command(&a, "address add 10.9.0.102/24 dev lan0");
+    let taken = settings(&a, &[VIP, "10.9.0.101", "10.9.0.102"]).addresses;
+    let taken = router(bowline_vrrp::Settings { addresses: taken, ..lower.clone() });
+    assert!(matches!(reconfigure(&a, &first, vec![taken]), Err(StartError::Taken { .. })));
+    assert!(first.state() == State::Active && a.has("10.9.0.101"));
+
     let wrong = Router { interface: "lan1".to_owned(), ..router(lower.clone()) };
     assert!(matches!(reconfigure(&a, &first, vec![wrong]), Err(StartError::NoInterface { .. })));
     reconfigure(&a, &first, vec![router(lower)]).unwrap();

@@ -302,3 +302,24 @@ fn an_address_that_expired_while_the_keeper_hung_comes_back_without_its_connecti
 fn lease(host: &Host) -> Lease {
     Lease { interface: host.link_index(), address: ip(VIP), valid: NonZeroU32::MIN }
 }
+
+#[test]
+fn where_nobody_can_be_let_in_again_it_is_tried_until_it_is_done() {
+    let Some((a, b)) = two_hosts() else { return };
+    let first = Node::start(&a, settings(&a, &[VIP]));
+    first.wait_held(&a, VIP);
+    let _second = Node::start(&b, settings(&b, &[VIP]));
+    first.stand.stays_shut.store(true, Ordering::Relaxed);
+    first.stand.alive.store(false, Ordering::Relaxed);
+    first.wait(State::Fault);
+    let attempts = || first.stand.asked().iter().filter(|(asked, _)| *asked == Asked::Readmit).count();
+    wait_until("several attempts", || attempts() > 3);
+    first.stand.stays_shut.store(false, Ordering::Relaxed);
+    let before = attempts();
+    wait_until("the one that succeeds", || attempts() > before);
+    let last = attempts();
+    // The keeper goes round for other reasons: the guard alone is looked after every second.
+    first.stand.alive.store(true, Ordering::Relaxed);
+    first.wait(State::Backup);
+    assert_eq!(attempts(), last);
+}

@@ -141,6 +141,10 @@ impl Scope {
 
 /// Reads the body of `RTM_NEWLINK` and `RTM_DELLINK`; `None` for what is no link or has no name.
 pub(super) fn link(body: &[u8]) -> Option<Link> {
+    // A bridge's view of its ports has a family: a port that leaves it is no link that goes.
+    if body.first() != Some(&AF_UNSPEC) {
+        return None;
+    }
     let kind = u16_at(body, 2)?;
     let index = u32_at(body, 4)?;
     let flags = u32_at(body, 8)?;

@@ -51,8 +51,12 @@ pub(crate) struct Kept {
     renew_at: Instant,
     /// One was lost: whoever was connected does not know it yet.
     reset_due: bool,
+    /// Those that nobody is let in on: they were let go of, or lost.
+    shut: Vec<IpAddr>,
     /// The kernel did not remove something; to be tried again then.
     remove_at: Option<Instant>,
+    /// An order to hold that may not be done yet; to be looked at again then.
+    hold_at: Option<Instant>,
     pub(super) neighbours: Option<Neighbours>,
 }
 
@@ -69,7 +73,9 @@ impl Kept {
             until: Instant::ORIGIN,
             renew_at: Instant::ORIGIN,
             reset_due: false,
+            shut: Vec::new(),
             remove_at: None,
+            hold_at: None,
             neighbours: None,
         }
     }
@@ -78,7 +84,8 @@ impl Kept {
     pub(crate) fn due(&self) -> Instant {
         let renewal = self.whole.then(|| self.renew_at.min(self.until));
         let neighbours = self.neighbours.as_ref().map(Neighbours::due);
-        super::earliest([renewal, self.remove_at, neighbours]).unwrap_or(Instant::from_nanos(u64::MAX))
+        super::earliest([renewal, self.remove_at, self.hold_at, neighbours])
+            .unwrap_or(Instant::from_nanos(u64::MAX))
     }
 
     /// Does what was ordered since the last time; whether there is an answer.
@@ -89,7 +96,17 @@ impl Kept {
             return false;
         }
         let let_go = order.let_go != self.done.let_go || self.remove_at.is_some();
-        if let_go && !self.let_go(hands, now) {
+        if let_go {
+            if !self.let_go(hands, now) {
+                return false;
+            }
+            self.done.let_go = order.let_go;
+            // Who comes from now on is let in where the address is, and as soon as it is here again.
+            self.readmit(hands);
+        }
+        self.hold_at = None;
+        if order.wish == Wish::Hold && !Self::may_hold(hands, shared, &self.cell.config(), now) {
+            self.hold_at = Some(now + LOOK_AGAIN);
             return false;
         }
         let was_here = !self.held.is_empty();
@@ -103,11 +120,20 @@ impl Kept {
             shared.adverts_waker.wake();
             hands.end_dials(&self.cell.name, self.addresses().as_slice());
         }
-        if let_go {
-            // Clients come in again when the address does.
-            hands.serving.readmit(self.addresses().as_slice());
-        }
         true
+    }
+
+    /// Whether an address may be had now: the advert thread lives, and clients are served.
+    fn may_hold(hands: &Hands, shared: &Shared, config: &Config, now: Instant) -> bool {
+        let patience = replaced_after(config.interval()).max(BEAT_MIN);
+        now.since(shared.beat()) <= patience && hands.serving.alive()
+    }
+
+    /// Lets clients in again wherever they were shut out; tried again until it is done.
+    pub(crate) fn readmit(&mut self, hands: &Hands) {
+        if !self.shut.is_empty() && hands.serving.readmit(&self.shut) {
+            self.shut.clear();
+        }
     }
 
     fn addresses(&self) -> bowline_vrrp::Addresses {
@@ -150,7 +176,7 @@ impl Kept {
             // They are told only now, because nothing could be sent from an address that was not here.
             self.reset_due = false;
             self.reset(hands, config.settings().addresses.as_slice());
-            hands.serving.readmit(config.settings().addresses.as_slice());
+            self.readmit(hands);
         }
         Outcome::Held
     }
@@ -176,6 +202,8 @@ impl Kept {
         for (lease, _) in &go {
             self.remove(hands, lease);
         }
+        // Another router may have them from now on.
+        self.readmit(hands);
     }
 
     fn lease(&self, config: &Config, address: IpAddr) -> Lease {
@@ -196,7 +224,10 @@ impl Kept {
         }
     }
 
-    fn reset(&self, hands: &Hands, addresses: &[IpAddr]) {
+    fn reset(&mut self, hands: &Hands, addresses: &[IpAddr]) {
+        self.shut.extend(
+            addresses.iter().filter(|address| !self.shut.contains(address)).copied().collect::<Vec<_>>(),
+        );
         hands.serving.evict(addresses);
         hands.end_connections(&self.cell.name, addresses);
     }
@@ -259,8 +290,7 @@ impl Kept {
             return self.lost(Loss::Expired, hands, shared);
         }
         let config = self.cell.config();
-        let patience = replaced_after(config.interval()).max(BEAT_MIN);
-        if begun.since(shared.beat()) > patience || !hands.serving.alive() {
+        if !Self::may_hold(hands, shared, &config, begun) {
             self.renew_at = begun + LOOK_AGAIN;
             return;
         }
@@ -293,7 +323,7 @@ impl Kept {
         let v6: Vec<_> = self.held.iter().map(|(lease, _)| lease.address).filter(IpAddr::is_ipv6).collect();
         if !v6.is_empty() {
             self.reset(hands, &v6);
-            hands.serving.readmit(&v6);
+            self.readmit(hands);
         }
         let outcome = match loss {
             Loss::Removed => Outcome::Removed,

@@ -208,6 +208,8 @@ pub(crate) struct Stand {
     pub(crate) keeper_hangs: AtomicBool,
     /// The next answer to the advert thread is that they are not.
     pub(crate) silent_once: AtomicBool,
+    /// Nobody can be let in again.
+    pub(crate) stays_shut: AtomicBool,
     asked: Mutex<Vec<(Asked, bool, Instant)>>,
     netlink: OnceLock<Rtnetlink>,
 }
@@ -219,6 +221,7 @@ impl Default for Stand {
             hangs: AtomicBool::new(false),
             keeper_hangs: AtomicBool::new(false),
             silent_once: AtomicBool::new(false),
+            stays_shut: AtomicBool::new(false),
             asked: Mutex::default(),
             netlink: OnceLock::new(),
         }
@@ -268,8 +271,9 @@ impl Serving for Stand {
         self.note(Asked::Evict, addresses);
     }
 
-    fn readmit(&self, addresses: &[IpAddr]) {
+    fn readmit(&self, addresses: &[IpAddr]) -> bool {
         self.note(Asked::Readmit, addresses);
+        !self.stays_shut.load(Ordering::Relaxed)
     }
 }
 

@@ -34,7 +34,8 @@ struct Added {
 impl Daemon {
     /// Reads the description again, and puts it in force if it is good and new.
     pub(super) async fn reload(&mut self, why: Why) {
-        if self.draining.is_some() {
+        // Its virtual IPs are being given away, and new ones would come beside them.
+        if self.is_stopping() {
             return;
         }
         match self.try_reload(why).await {

@@ -14,6 +14,7 @@ use bowline_vip::{GuardCommand, Serving, Sink};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -61,15 +62,23 @@ impl VirtualIps {
         let routers = routers::routers(plan)?;
         let interfaces =
             routers.iter().map(|router| (router.name.clone(), router.interface.clone())).collect();
-        // While there are none, nobody is woken for them.
-        proxy.watch_closely(!routers.is_empty());
+        // From before the first one, and until after the last: they depend on it. While there are none, nobody is woken for them.
+        let are_any = !routers.is_empty();
+        if are_any {
+            proxy.watch_closely(true);
+        }
+        let watched = Arc::clone(proxy);
         let (running, proxy, observer) = (self.running.clone(), Arc::clone(proxy), Arc::clone(observer));
         let work = move || {
             let sink = Arc::new(ToObserver(observer));
             match running {
                 Some(running) => running.reconfigure(routers).map(|()| running),
                 None => {
-                    let serving = Arc::new(OfProxy { liveness: proxy.liveness(), proxy });
+                    let serving = Arc::new(OfProxy {
+                        liveness: proxy.liveness(),
+                        proxy,
+                        listens: AtomicBool::new(true),
+                    });
                     bowline_vip::VirtualIps::start(routers, serving, sink, guard_command()).map(Arc::new)
                 }
             }
@@ -77,6 +86,7 @@ impl VirtualIps {
         let done = tokio::task::spawn_blocking(work).await;
         let started = done.map_err(|error| vec![format!("virtual IPs: {error}")])?;
         self.running = Some(started.map_err(|error| vec![format!("virtual IPs: {error}")])?);
+        watched.watch_closely(are_any);
         self.plans.clone_from(&plan.virtual_routers);
         self.interfaces = interfaces;
         Ok(())
@@ -95,8 +105,9 @@ impl VirtualIps {
             let mut snapshots = pool.snapshots();
             Some(Tracker(tokio::spawn(async move {
                 loop {
-                    let can_serve = can_serve(&snapshots.borrow_and_update());
-                    running.set_can_serve(&name, can_serve);
+                    if let Some(can_serve) = can_serve(&snapshots.borrow_and_update()) {
+                        running.set_can_serve(&name, can_serve);
+                    }
                     if snapshots.changed().await.is_err() {
                         return;
                     }
@@ -146,10 +157,13 @@ impl VirtualIps {
     }
 }
 
-/// Whether clients that come now would be served; an endpoint that nobody has asked yet is no reason to take an address.
-fn can_serve(snapshot: &Snapshot) -> bool {
-    let endpoints = &snapshot.endpoints;
-    endpoints.iter().any(|endpoint| is_usable(endpoint.grade) && endpoint.reason != Reason::NotProbed)
+/// Whether clients that come now would be served. An endpoint that nobody has asked yet is no reason to take an address, nor to
+/// give one away: `None` while there is no other.
+fn can_serve(snapshot: &Snapshot) -> Option<bool> {
+    let mut asked =
+        snapshot.endpoints.iter().filter(|endpoint| endpoint.reason != Reason::NotProbed).peekable();
+    asked.peek()?;
+    Some(asked.any(|endpoint| is_usable(endpoint.grade)))
 }
 
 fn guard_command() -> GuardCommand {
@@ -160,11 +174,13 @@ fn guard_command() -> GuardCommand {
 struct OfProxy {
     proxy: Arc<Proxy>,
     liveness: Liveness,
+    /// Whether listening began again wherever it had ended.
+    listens: AtomicBool,
 }
 
 impl Serving for OfProxy {
     fn alive(&self) -> bool {
-        self.liveness.answered_within(ANSWERED_WITHIN)
+        self.listens.load(Ordering::Relaxed) && self.liveness.answered_within(ANSWERED_WITHIN)
     }
 
     fn evict(&self, addresses: &[IpAddr]) {
@@ -172,9 +188,10 @@ impl Serving for OfProxy {
         let _complete_or_overdue = self.proxy.evict(addresses);
     }
 
-    fn readmit(&self, addresses: &[IpAddr]) {
-        // An address whose listener is not back is not taken again: the next attempt is the next take-over's.
-        let _failed = self.proxy.readmit(addresses);
+    fn readmit(&self, addresses: &[IpAddr]) -> bool {
+        let listens = self.proxy.readmit(addresses).is_ok();
+        self.listens.store(listens, Ordering::Relaxed);
+        listens
     }
 }
 
