@@ -2,6 +2,7 @@
 
 mod common;
 
+use bowline_sys::netns::LinkState;
 use bowline_sys::rtnetlink::{OUR_MARK, Scope};
 use bowline_sys::vrrp_socket::{Family, Membership, VrrpSocket};
 use bowline_vip::Event;
@@ -151,6 +152,53 @@ fn connections_that_others_have_on_the_address_end_with_it() {
     memory.wait_for(|event| matches!(event, Event::ConnectionsEnded { count: 3, .. }));
     over_node.set_read_timeout(Some(A_WHILE)).unwrap();
     assert_eq!(over_node.read(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock, "not concerned");
+}
+
+#[test]
+fn of_two_that_wait_the_first_in_the_order_takes_over() {
+    let Some((hosts, _switch)) = three_hosts() else { return };
+    let nodes = hosts.each_ref().map(|host| {
+        let node = Node::start(host, settings(host, &[VIP]));
+        if host.number == 1 {
+            node.wait_held(host, VIP);
+        }
+        node
+    });
+    let [first, second, third] = &nodes;
+    wait_until("adverts are heard", || third.tally().adverts_received > 5);
+    hosts[0].set_link(LinkState::Down);
+    second.wait_held(&hosts[1], VIP);
+    first.wait(State::Fault);
+    wait_until("one holder", || holders(&hosts.each_ref(), VIP) == 1);
+    hosts[0].set_link(LinkState::Up);
+    first.wait(State::Backup);
+    let heard = first.tally().adverts_received;
+    wait_until("time passes", || first.tally().adverts_received > heard + 10);
+    let times_active = |node: &Node| {
+        node.tally().transitions.iter().find(|(to, _)| *to == State::Active).map(|(_, count)| *count)
+    };
+    assert_eq!(nodes.each_ref().map(times_active), [Some(1), Some(1), Some(0)]);
+}
+
+#[test]
+fn a_split_ends_with_one_holder_and_who_gives_way_tells_its_clients() {
+    let Some((hosts, switch)) = three_hosts() else { return };
+    let [a, b, _] = &hosts;
+    let first = Node::start(a, settings(a, &[VIP]));
+    first.wait_held(a, VIP);
+    let second = Node::start(b, settings(b, &[VIP]));
+    wait_until("adverts are heard", || second.tally().adverts_received > 5);
+    for round in 1..=3 {
+        switch.cut(a, true);
+        second.wait_held(b, VIP);
+        assert_eq!((first.state(), holders(&[a, b], VIP)), (State::Active, 2), "neither can know");
+        switch.cut(a, false);
+        second.wait(State::Backup);
+        wait_until("one holder", || !b.has(VIP));
+        assert_eq!((first.state(), first.stand.evictions()), (State::Active, 0));
+        wait_until("they are told", || second.stand.evictions() == round);
+    }
+    assert_eq!(first.tally().leases_lost, 0);
 }
 
 #[test]

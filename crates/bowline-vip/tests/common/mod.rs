@@ -108,22 +108,34 @@ pub(crate) fn two_hosts() -> Option<(Host, Host)> {
     Some((a, b))
 }
 
-/// Three machines, 10.9.0.1 to 10.9.0.3, on a switch, which is there as long as the last one.
-pub(crate) fn three_hosts() -> Option<([Host; 3], Namespace)> {
-    let hosts = [Host::new(1)?, Host::new(2)?, Host::new(3)?];
-    let switch = Namespace::create().unwrap();
-    let ip_command = |arguments: &str| {
+/// What joins three machines; it is there as long as this.
+pub(crate) struct Switch(Namespace);
+
+impl Switch {
+    fn ip_command(&self, arguments: &str) {
         let mut command = std::process::Command::new("ip");
         command.args(arguments.split(' '));
-        assert!(switch.inside(|| command.status()).unwrap().unwrap().success(), "ip {arguments}");
-    };
-    ip_command("link add switch type bridge forward_delay 0 mcast_snooping 0");
-    ip_command("link set switch up");
+        assert!(self.0.inside(|| command.status()).unwrap().unwrap().success(), "ip {arguments}");
+    }
+
+    /// Takes the port of this machine, which cannot see it, off the switch, or puts it back.
+    pub(crate) fn cut(&self, host: &Host, is_cut: bool) {
+        let master = if is_cut { "nomaster" } else { "master switch" };
+        self.ip_command(&format!("link set port{} {master}", host.number));
+    }
+}
+
+/// Three machines, 10.9.0.1 to 10.9.0.3, on a switch.
+pub(crate) fn three_hosts() -> Option<([Host; 3], Switch)> {
+    let hosts = [Host::new(1)?, Host::new(2)?, Host::new(3)?];
+    let switch = Switch(Namespace::create().unwrap());
+    switch.ip_command("link add switch type bridge forward_delay 0 mcast_snooping 0");
+    switch.ip_command("link set switch up");
     for host in &hosts {
         let port = format!("port{}", host.number);
-        host.namespace.join(LINK, &switch, &port).unwrap();
-        ip_command(&format!("link set {port} master switch"));
-        ip_command(&format!("link set {port} up"));
+        host.namespace.join(LINK, &switch.0, &port).unwrap();
+        switch.ip_command(&format!("link set {port} master switch"));
+        switch.ip_command(&format!("link set {port} up"));
     }
     switch_on(&hosts.each_ref());
     Some((hosts, switch))
