@@ -79,6 +79,9 @@ impl VirtualIps {
         // Before the first look: what changes after it is told.
         let watch = Watch::open().map_err(StartError::system("watch interfaces and addresses"))?;
         let rtnetlink = Rtnetlink::open().map_err(StartError::system("open a netlink socket"))?;
+        let interfaces =
+            rtnetlink.interfaces().map_err(StartError::system("list interfaces and addresses"))?;
+        let prepared = prepare(&interfaces, routers)?;
         let shared = Arc::new(Shared::new().map_err(StartError::system("make wakers"))?);
         let (said, heard) = sync_channel(SAID_MAX);
         let guard = Guard::start(guard).map_err(StartError::system("start the guard"))?;
@@ -96,9 +99,6 @@ impl VirtualIps {
         let teller = Teller::new(Arc::clone(&shared), heard, Arc::clone(&sink))
             .map_err(StartError::system("wait for events"))?;
         let mut this = Self { shared, sink, known: Mutex::new(Vec::new()), threads: None };
-        // Nobody runs yet: whatever fails here leaves nothing behind.
-        let interfaces = this.interfaces()?;
-        let prepared = prepare(&interfaces, routers)?;
         this.add_all(prepared, &interfaces);
         this.threads = Some(this.start_threads(adverts, keeper, teller)?);
         Ok(this)
