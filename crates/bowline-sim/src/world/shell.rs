@@ -157,7 +157,8 @@ impl World {
     pub(super) fn leave_if_done(&mut self, node: usize) {
         let it = &self.state.nodes[node];
         let done = |router: &crate::state::Router| {
-            router.state() == Some(RouterState::Initialize) && router.address.is_none()
+            let over = router.state() == Some(RouterState::Initialize);
+            over && router.address.is_none() && !router.connected
         };
         if it.leaving && it.process == Process::Running && it.routers.iter().all(done) {
             self.end_process(node);

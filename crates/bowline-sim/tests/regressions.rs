@@ -1,0 +1,51 @@
+//! Seeds that have failed because of a bug, with what was wrong. Each of a bug of the machine fails again when its fix is taken out.
+
+use bowline_sim::run;
+
+fn pass(seeds: &[u64]) {
+    for &seed in seeds {
+        if let Err(failure) = run(seed) {
+            panic!("{failure}");
+        }
+    }
+}
+
+/// `economy`: the farewell of the old holder came after the first advert of its successor, by another way, and the next Backup
+/// took over beside the successor.
+#[test]
+fn a_farewell_behind_the_successors_advert() {
+    pass(&[0x276c, 0x3453]);
+}
+
+/// `moves`, then `clients`: the farewell of a router that was not heard made Skew_Time of the first wait of one that had just
+/// started, which took over from a holder that was well.
+#[test]
+fn a_farewell_from_nobody_that_was_heard() {
+    pass(&[0x24fc]);
+}
+
+/// `moves`: a Backup that had let its timer run on against lower adverts, and then could not serve any more, took over with the
+/// rest of that wait.
+#[test]
+fn the_rest_of_a_wait_for_preemption() {
+    pass(&[0xf37]);
+}
+
+/// `clients`: after a partition the loser went without a word, and its side's clients went on to look for the address there until
+/// the winner's next announcement of the schedule, 30 seconds later.
+#[test]
+fn a_loser_that_says_nothing() {
+    pass(&[0x1, 0xe, 0x1c]);
+}
+
+/// `clients`: one announcement after a lower advert, and neighbours that are deaf for a second after each change.
+#[test]
+fn one_announcement_is_not_enough() {
+    pass(&[0x1f, 0x2f]);
+}
+
+/// Not of the machine: the world let a process end before its connections did.
+#[test]
+fn the_end_of_a_process_whose_address_was_removed() {
+    pass(&[0x6a45]);
+}
