@@ -81,7 +81,7 @@ impl Keeper {
             }
             self.obey();
         }
-        self.kept.iter_mut().for_each(|kept| kept.meet_neighbours(&self.shared, now()));
+        self.kept.iter_mut().for_each(|kept| kept.meet_neighbours(&self.hands, &self.shared, now()));
         if let Some(error) = self.hands.guard.look_after(now()) {
             self.hands.voice.event(Event::GuardLost { error });
         }

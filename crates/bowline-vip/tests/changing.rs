@@ -176,11 +176,33 @@ fn another_host_that_has_the_address_is_found() {
     }
 }
 
+#[test]
+fn another_interface_of_this_host_on_the_same_link_is_not_another_host() {
+    let Some(([a, b, _], switch)) = three_hosts() else { return };
+    let node = Node::start(&a, settings(&a, &[VIP]));
+    node.wait_held(&a, VIP);
+    // The kernel answers there for all addresses of the host.
+    switch.join(&a, "lan1");
+    let of_lan1 = |node: &Node| {
+        announce_from(&a, "lan1", VIP);
+        let sent = node.tally().adverts_sent;
+        wait_until("time passes", || node.tally().adverts_sent > sent + 5);
+        node.tally().duplicates
+    };
+    assert_eq!(of_lan1(&node), 0);
+    announce(&b, VIP);
+    wait_until("another host is", || node.tally().duplicates > 0);
+}
+
 /// What keepalived does when it takes an address.
 fn announce(host: &Host, vip: &str) {
+    announce_from(host, LINK, vip);
+}
+
+fn announce_from(host: &Host, link: &str, vip: &str) {
     use bowline_sys::announce::{Announcer, Frame, Role};
     let interfaces = host.netlink().interfaces().unwrap();
-    let link = interfaces.by_name(LINK).unwrap();
+    let link = interfaces.by_name(link).unwrap();
     let announcer = host.inside(|| Announcer::open(link.index)).unwrap();
     announcer.send(&Frame::announcement(ip(vip), link.mac.unwrap(), Role::Host)).unwrap();
 }

@@ -113,10 +113,14 @@ impl Kept {
         Ok(())
     }
 
-    pub(crate) fn meet_neighbours(&mut self, shared: &Shared, now: Instant) {
+    pub(crate) fn meet_neighbours(&mut self, hands: &Hands, shared: &Shared, now: Instant) {
         let is_wanted = self.done.wish == crate::cell::Wish::Hold;
         let Some(neighbours) = &mut self.neighbours else { return };
-        if neighbours.meet(&self.cell, is_wanted, now) {
+        let is_ours = |mac| {
+            let links = hands.rtnetlink.links().unwrap_or_default();
+            links.iter().any(|link| link.mac == Some(mac))
+        };
+        if neighbours.meet(&self.cell, is_wanted, is_ours, now) {
             shared.adverts_waker.wake();
         }
     }

@@ -17,14 +17,24 @@ const ASK_EVERY: Duration = Duration::from_secs(10);
 /// How long a stranger's claim waits until the planned peers have had time to say that it is one of them.
 const PEERS_ANSWER_WITHIN: Duration = Duration::from_millis(500);
 
-/// Strangers remembered; beyond that they are not told apart.
-const STRANGERS_MAX: usize = 64;
+/// Claimants remembered; of any further nothing is told.
+const CLAIMANTS_MAX: usize = 64;
 
 /// Claims read in one round.
 const CLAIMS_MAX: usize = 64;
 
 /// A listener's filter has room for so many addresses.
 const LISTENED_MAX: usize = 255;
+
+/// Who claims an address.
+#[derive(Clone, Copy, Debug)]
+enum Claimant {
+    /// This host: with two interfaces on one link, the kernel answers on both.
+    Ourselves,
+    Other {
+        since: Instant,
+    },
+}
 
 /// Those on the link of one router.
 #[derive(Debug)]
@@ -40,7 +50,8 @@ pub(super) struct Neighbours {
     /// Questions about the planned peers' own.
     introductions: Vec<Frame>,
     macs: BTreeMap<IpAddr, Mac>,
-    strangers: BTreeMap<Mac, Instant>,
+    /// Who has claimed an address: this host by another interface, or another one, first heard then.
+    claimants: BTreeMap<Mac, Claimant>,
     ask_at: Instant,
 }
 
@@ -76,7 +87,7 @@ impl Neighbours {
             addresses,
             planned,
             macs,
-            strangers: BTreeMap::new(),
+            claimants: BTreeMap::new(),
             ask_at: now,
         })
     }
@@ -91,12 +102,18 @@ impl Neighbours {
 
     /// Hears and asks; whether there is something to be told. While the addresses are not wanted here, a planned peer that has
     /// them is as it should be.
-    pub(super) fn meet(&mut self, cell: &Cell, is_wanted: bool, now: Instant) -> bool {
+    pub(super) fn meet(
+        &mut self,
+        cell: &Cell,
+        is_wanted: bool,
+        is_ours: impl Fn(Mac) -> bool,
+        now: Instant,
+    ) -> bool {
         let mut is_news = false;
         for _ in 0..CLAIMS_MAX {
             // An interface that goes down says so once, and to the keeper by other ways.
             let Ok(Some(claim)) = self.listener.next_claim() else { break };
-            if let Some((place, planned)) = self.judge(claim, now)
+            if let Some((place, planned)) = self.judge(claim, &is_ours, now)
                 && (is_wanted || !planned)
             {
                 cell.set_conflict(place, claim.mac.0, planned);
@@ -112,27 +129,33 @@ impl Neighbours {
     }
 
     /// Which address it has that is ours, and whether it is a planned peer.
-    fn judge(&mut self, claim: Claim, now: Instant) -> Option<(usize, bool)> {
+    fn judge(&mut self, claim: Claim, is_ours: impl Fn(Mac) -> bool, now: Instant) -> Option<(usize, bool)> {
         if claim.mac == self.own || claim.kind == ClaimKind::Wants {
             return None;
         }
         let Some(place) = self.addresses.iter().position(|address| *address == claim.address) else {
             self.macs.insert(claim.address, claim.mac);
-            self.strangers.remove(&claim.mac);
             return None;
+        };
+        let since = match self.claimants.get(&claim.mac) {
+            Some(Claimant::Ourselves) => return None,
+            Some(Claimant::Other { since }) => *since,
+            None if self.claimants.len() >= CLAIMANTS_MAX => return None,
+            None if is_ours(claim.mac) => {
+                self.claimants.insert(claim.mac, Claimant::Ourselves);
+                return None;
+            }
+            None => {
+                self.claimants.insert(claim.mac, Claimant::Other { since: now });
+                self.ask(&self.introductions);
+                self.ask_at = self.ask_at.min(now + PEERS_ANSWER_WITHIN);
+                now
+            }
         };
         if self.planned.is_none() || self.macs.values().any(|mac| *mac == claim.mac) {
             return Some((place, true));
         }
-        if let Some(since) = self.strangers.get(&claim.mac) {
-            return (now.since(*since) >= PEERS_ANSWER_WITHIN).then_some((place, false));
-        }
-        if self.strangers.len() < STRANGERS_MAX {
-            self.strangers.insert(claim.mac, now);
-            self.ask(&self.introductions);
-            self.ask_at = self.ask_at.min(now + PEERS_ANSWER_WITHIN);
-        }
-        None
+        (now.since(since) >= PEERS_ANSWER_WITHIN).then_some((place, false))
     }
 
     fn ask(&self, frames: &[Frame]) {

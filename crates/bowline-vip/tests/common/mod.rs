@@ -123,6 +123,14 @@ impl Switch {
         let master = if is_cut { "nomaster" } else { "master switch" };
         self.ip_command(&format!("link set port{} {master}", host.number));
     }
+
+    /// Gives a machine another link to it.
+    pub(crate) fn join(&self, host: &Host, link: &str) {
+        host.namespace.join(link, &self.0, "further").unwrap();
+        host.namespace.set_link(link, LinkState::Up).unwrap();
+        self.ip_command("link set further master switch");
+        self.ip_command("link set further up");
+    }
 }
 
 /// Three machines, 10.9.0.1 to 10.9.0.3, on a switch.
