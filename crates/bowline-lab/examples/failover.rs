@@ -1,5 +1,6 @@
 //! Outages at a virtual IP: `failover SYSTEM,SYSTEM.. FAULT,FAULT.. RUNS [SECONDS]`, interleaved, a JSON line for each pair.
-//! Systems: `documented`, `tuned`, `tuned30`, or `PATH[@MILLISECONDS]` of a bowline binary. `all` stands for every fault.
+//! Systems: `documented`, `tuned`, `tuned30`, or `PATH[@MILLISECONDS[@equal]]` of a bowline binary, `equal` for backups of one
+//! priority. `all` stands for every fault.
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
@@ -12,8 +13,8 @@ use bowline_lab::peer::Bowline;
 
 /// A run in which the machine was later than this is left out.
 const STALL_MAX: Duration = Duration::from_millis(50);
-/// Phases are drawn from this: longer than the longest period of any of the systems.
-const PHASE: Duration = Duration::from_secs(3);
+/// Phases are drawn from this: the longest period, but for the documented check of keepalived, which is 3 s.
+const PHASE: Duration = Duration::from_secs(1);
 
 fn system(name: &str) -> anyhow::Result<Box<dyn System>> {
     Ok(match name {
@@ -21,10 +22,15 @@ fn system(name: &str) -> anyhow::Result<Box<dyn System>> {
         "tuned" => Box::new(Incumbent(Tuning::Tuned)),
         "tuned30" => Box::new(Incumbent(Tuning::Tuned30)),
         path => {
-            let (path, millis) = path.split_once('@').unwrap_or((path, "100"));
-            let interval = Duration::from_millis(millis.parse().context("milliseconds after @")?);
-            let bowline = Bowline { binary: path.into(), foreign: false };
-            Box::new(Daemons { bowline, interval, more: String::new() })
+            let mut parts = path.split('@');
+            let bowline = Bowline { binary: parts.next().unwrap_or_default().into(), foreign: false };
+            let millis = parts.next().unwrap_or("100").parse().context("milliseconds after @")?;
+            let more = match parts.next() {
+                Some("equal") => ", priorities: {lb1: 200, lb2: 150, lb3: 150}",
+                Some(other) => bail!("{other}: only `equal` may follow the milliseconds"),
+                None => "",
+            };
+            Box::new(Daemons { bowline, interval: Duration::from_millis(millis), more: more.to_owned() })
         }
     })
 }

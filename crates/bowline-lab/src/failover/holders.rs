@@ -151,3 +151,6 @@ fn last_two_answers(answers: &[Captured]) -> Option<Instant> {
 fn millis(at: Instant, since: Instant) -> u64 {
     u64::try_from(at.saturating_duration_since(since).as_millis()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests;

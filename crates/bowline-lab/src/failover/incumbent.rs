@@ -137,3 +137,27 @@ impl Running for Pair {
         self.keepalived.log() + &self.haproxy.log()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+    use std::process::Command;
+
+    #[test]
+    fn haproxy_takes_its_configuration() {
+        if !installed("haproxy") {
+            return println!("skipped: haproxy is not installed");
+        }
+        let server = ("cp1".to_owned(), Ipv4Addr::new(192, 0, 2, 14));
+        let site = Site { servers: vec![server], balancers: Vec::new(), authority: String::new() };
+        let folder = Jail::folder("haproxy-check").expect("a folder");
+        for tuning in [Tuning::Documented, Tuning::Tuned, Tuning::Tuned30] {
+            let path = folder.path().join("haproxy.cfg");
+            std::fs::write(&path, Incumbent(tuning).haproxy(&site)).expect("write");
+            let done = Command::new("haproxy").args(["-c", "-q", "-f"]).arg(path).output().expect("haproxy");
+            let printed = String::from_utf8_lossy(&done.stderr).into_owned();
+            assert!(done.status.success() && printed.is_empty(), "{tuning:?}: {printed}");
+        }
+    }
+}

@@ -78,3 +78,6 @@ pub fn summary(system: String, fault: Fault, observations: &[Observation], stall
         worst_stall_ms: sound.iter().map(|one| millis(one.stall)).max().unwrap_or_default(),
     }
 }
+
+#[cfg(test)]
+mod tests;
