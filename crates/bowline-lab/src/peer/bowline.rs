@@ -17,7 +17,7 @@ use crate::lan::{Host, LINK};
 /// Where its admin listener is, in its own namespace.
 const ADMIN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9643);
 /// Counters of packets it refused.
-const DISCARDED: &str = "bowline_virtual_ip_adverts_discarded_total";
+const DISCARDED: &str = "bowline_vrrp_discarded_total";
 /// What a Backup waits longer by design, for each place in the order of the group.
 const RANK_WAIT: Duration = Duration::from_millis(20);
 

@@ -7,7 +7,7 @@ use bowline_lab::peer::{Daemon, Other, Running, Setup};
 use bowline_lab::wire::{Forge, Injector, Sum};
 use std::net::Ipv4Addr;
 
-const DISCARDED: &str = "bowline_virtual_ip_adverts_discarded_total";
+const DISCARDED: &str = "bowline_vrrp_discarded_total";
 const NAMES: [&str; 3] = ["subject", "planned", "stranger"];
 
 /// What is wrong with an advert, and the reason that is counted.
