@@ -49,3 +49,9 @@ fn one_announcement_is_not_enough() {
 fn the_end_of_a_process_whose_address_was_removed() {
     pass(&[0x6a45]);
 }
+
+/// Not of the machine: a router of another make took over for a moment, gave way without a word, and was not heard by the holder.
+#[test]
+fn a_moment_of_another_make() {
+    pass(&[0xb7d9]);
+}

@@ -58,7 +58,9 @@ impl Clients {
         let came = state.router(holder, vip).address.map_or(healthy, |address| address.since);
         // Or another one gave way, which it is told.
         let came = told_of_a_loser(state, holder, vip).map_or(came, |told| came.max(told));
-        let at_the_change = heard < came && state.calm_since <= came;
+        // keepalived believes any farewell, takes over for a moment, and is silent when it gives way.
+        let unheard = state.options.foreign > 0 && state.contested[vip] > came;
+        let at_the_change = heard < came && state.calm_since <= came && !unheard;
         let bounds = &state.bounds;
         let bound = if at_the_change { bounds.clients } else { bounds.clients_later };
         let lasts = state.calm().min(state.now.since(healthy.max(heard).max(state.contested[vip])));
