@@ -50,6 +50,12 @@ fn the_end_of_a_process_whose_address_was_removed() {
     pass(&[0x6a45]);
 }
 
+/// Not of the machine: four of five routers were Active in a link that was split in many ways, and answered each other.
+#[test]
+fn many_that_answer_each_other() {
+    pass(&[0x1_6e27]);
+}
+
 /// Not of the machine: a router of another make took over for a moment, gave way without a word, and was not heard by the holder.
 #[test]
 fn a_moment_of_another_make() {

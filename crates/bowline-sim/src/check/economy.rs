@@ -7,7 +7,7 @@ use crate::world::Outcome;
 use bowline_sansio::Instant;
 use bowline_vrrp::timers::RANK_WAIT;
 
-/// Adverts of one router in one interval: its own, and answers to others while the link is split.
+/// Adverts of one router in one interval for each other one: its own, and answers while the link is split and all may be Active.
 const ADVERTS_AN_INTERVAL: u64 = 3;
 
 /// Adverts beside them: farewells, the first of a tenure, answers that were on their way.
@@ -66,8 +66,9 @@ impl Economy {
         let lasted = state.now.since(self.since);
         let intervals = lasted.as_nanos() / state.bounds.interval_min.as_nanos();
         let copies = if options.unicast { options.routers as u64 } else { 1 };
-        let most =
-            copies * (ADVERTS_AN_INTERVAL * u64::try_from(intervals).unwrap_or(u64::MAX) + ADVERTS_MORE);
+        let others = u64::try_from(options.routers).unwrap_or(1).saturating_sub(1).max(1);
+        let most = copies
+            * (others * ADVERTS_AN_INTERVAL * u64::try_from(intervals).unwrap_or(u64::MAX) + ADVERTS_MORE);
         for vip in 0..options.virtual_ips {
             for node in 0..options.routers {
                 let sent = std::mem::take(self.adverts.at(node, vip));
