@@ -267,6 +267,10 @@ impl VirtualRouter {
             (State::Initialize, true) => self.faults.insert(Fault::CannotServe),
             (State::Initialize, false) => self.faults.remove(Fault::CannotServe),
             (State::Backup | State::Fault, true) => self.fault(Fault::CannotServe, now),
+            // Section 6.4.1 again: an owner that learns only after its start that it can serve, and has heard nobody since.
+            (State::Backup, false) if from != to && self.is_owner() && self.holder.is_none() => {
+                self.take_over(Reason::Owner, now);
+            }
             (State::Backup, false) => self.refresh_wait(now),
             (State::Fault, false) => self.recover(Fault::CannotServe, Reason::CanServe, now),
             (State::Active, true | false) => {

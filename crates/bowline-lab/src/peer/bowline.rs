@@ -123,10 +123,7 @@ impl Subject for Bowline {
     }
 
     fn deviations(&self) -> &'static [(&'static str, &'static str)] {
-        &[(
-            "startup_owner_is_master_at_once",
-            "it knows that it can serve only after its start, and waits like any other",
-        )]
+        &[]
     }
 
     fn patience(&self, setup: &Setup) -> Duration {

@@ -22,6 +22,22 @@ fn the_owner_is_active_at_once() {
 }
 
 #[test]
+fn the_owner_is_active_as_soon_as_it_can_serve_unless_somebody_was_heard() {
+    let owner = || with(|settings| settings.priority = Priority::OWNER);
+    let mut subject = Subject::new(owner());
+    assert_eq!(done(subject.step(Input::Start, ms(0))), []);
+    let said = subject.step(Input::CanServe(true), ms(5));
+    assert_eq!(done(said), [Said::Advert(255), Said::Acquire]);
+    assert_eq!((subject.state(), subject.status().reason), (State::Active, Reason::Owner));
+
+    let mut subject = Subject::new(owner());
+    subject.step(Input::Start, ms(0));
+    subject.step(heard(1, 254), ms(3));
+    assert_eq!(done(subject.step(Input::CanServe(true), ms(5))), []);
+    assert_eq!(subject.state(), State::Backup);
+}
+
+#[test]
 fn the_addresses_are_announced_when_they_are_there() {
     let mut subject = Subject::started(settings());
     let (now, _) = subject.timeout();
