@@ -44,6 +44,13 @@ fn one_announcement_is_not_enough() {
     pass(&[0x1f, 0x2f]);
 }
 
+/// `clients`: a router that gave way before it had its addresses did so without a word, and the holder, which had been cut off
+/// from everybody, never heard that it had not been alone; clients went on to look for the address at a third, frozen one.
+#[test]
+fn a_router_that_gives_way_before_it_has_the_addresses() {
+    pass(&[0x98_c671]);
+}
+
 /// Not of the machine: the world let a process end before its connections did.
 #[test]
 fn the_end_of_a_process_whose_address_was_removed() {

@@ -176,7 +176,7 @@ impl VirtualRouter {
         // until the next announcement of the schedule. A lower advert makes it tell them at once (`heard_as_active`).
         // It has the least priority there is: nobody gives way to a router that has just given way, perhaps to one that is gone
         // since (its packets may have waited while this host stood still).
-        if self.holding == Holding::Held && self.last_advert < now {
+        if self.last_advert < now {
             for transmission in self.adverts.parting() {
                 self.outbox.push(Output::Send(transmission));
             }
