@@ -10,6 +10,7 @@ mod progress;
 mod stage;
 mod vip;
 
+use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -46,11 +47,13 @@ pub struct Args {
 /// The demonstration could not be run, or was interrupted. Figures are never an error, whatever they are.
 pub fn run(args: &Args) -> Result<(), Failure> {
     if args.vip.vip {
-        let document = vip::demonstrate(&args.vip, args.fault.as_deref())?;
+        let faults = faults(args.fault.as_deref(), &bowline_lab::failover::Fault::ALL)?;
+        let document = vip::demonstrate(&args.vip, &faults)?;
         return Ok(print_as(args.output, &document, || document.text())?);
     }
+    let faults = faults(args.fault.as_deref(), &Fault::ALL)?;
     let cut = move_out()?;
-    let document = demonstrate(args, cut)?;
+    let document = demonstrate(&faults, cut)?;
     Ok(print_as(args.output, &document, || document.text())?)
 }
 
@@ -66,12 +69,15 @@ fn move_out() -> anyhow::Result<Cut> {
     }
 }
 
-fn demonstrate(args: &Args, cut: Cut) -> anyhow::Result<Demo> {
+/// The one that is asked for, else all.
+fn faults<F: Copy + FromStr<Err: ToString>>(name: Option<&str>, all: &[F]) -> Result<Vec<F>, Failure> {
+    let parsed =
+        name.map(|name| name.parse().map_err(|error: F::Err| Failure::Input(vec![error.to_string()])));
+    Ok(parsed.transpose()?.map_or_else(|| all.to_vec(), |fault| vec![fault]))
+}
+
+fn demonstrate(faults: &[Fault], cut: Cut) -> anyhow::Result<Demo> {
     let started = Instant::now();
-    let faults = match &args.fault {
-        Some(name) => vec![name.parse::<Fault>()?],
-        None => Fault::ALL.to_vec(),
-    };
     let interrupt = Interrupt::install()?;
     let mut progress = Progress::new();
     progress.say("starting three stand-in API servers and the balancer");

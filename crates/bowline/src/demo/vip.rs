@@ -45,7 +45,7 @@ pub(super) struct VipArgs {
 }
 
 /// Shows the faults that are asked for.
-pub(super) fn demonstrate(args: &VipArgs, fault: Option<&str>) -> anyhow::Result<VipDemo> {
+pub(super) fn demonstrate(args: &VipArgs, faults: &[Fault]) -> anyhow::Result<VipDemo> {
     let started = Instant::now();
     if let Some(missing) = Lan::missing() {
         bail!("demo --vip: {missing}");
@@ -56,10 +56,6 @@ pub(super) fn demonstrate(args: &VipArgs, fault: Option<&str>) -> anyhow::Result
     if !(10..=40_950).contains(&args.interval) {
         bail!("demo --vip: --interval is from 10 to 40950 milliseconds");
     }
-    let faults = match fault {
-        Some(name) => vec![name.parse::<Fault>()?],
-        None => Fault::ALL.to_vec(),
-    };
     let interrupt = Interrupt::install()?;
     let mut progress = Progress::new();
     let systems = systems(args, &mut progress)?;
