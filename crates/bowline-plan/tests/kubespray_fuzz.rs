@@ -171,6 +171,17 @@ proptest! {
     }
 }
 
+/// A character that JSON allows and YAML does not, in a place that is carried over.
+#[test]
+fn a_character_that_yaml_does_not_allow() {
+    for character in ['\u{7f}', '\u{80}', '\u{9f}', '\u{feff}', '\u{ffff}'] {
+        let at = INI.find("example.net").unwrap();
+        let mut text = INI.to_owned();
+        text.insert(at, character);
+        check("hosts.ini", text.as_bytes(), VARIABLES.as_bytes(), b"{}");
+    }
+}
+
 #[test]
 fn unchanged_they_are_good() {
     for (name, text) in [("hosts.ini", INI), ("hosts.yaml", YAML), ("list.json", LISTING)] {

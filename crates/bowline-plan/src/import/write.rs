@@ -19,7 +19,7 @@ const LINE: usize = 110;
 pub(super) fn write(description: &Description) -> Result<(String, Json), String> {
     let failed = |error: &dyn core::fmt::Display| format!("cannot be written: {error}");
     // Text, because it keeps the order of the fields.
-    let text = serde_json::to_string_pretty(description).map_err(|error| failed(&error))?;
+    let text = escaped(&serde_json::to_string_pretty(description).map_err(|error| failed(&error))?);
     let document = serde_json::from_str::<Json>(&text).map_err(|error| failed(&error))?;
     let mut tree = parse_json(&text).ok_or_else(|| failed(&"its JSON is not read"))?;
     prune(&mut tree);
@@ -34,7 +34,7 @@ pub(super) fn write(description: &Description) -> Result<(String, Json), String>
 
 /// Any document as YAML, its fields in their order; `None` when it is no mapping, or larger than a description may be.
 pub fn to_yaml(document: &impl Serialize) -> Option<String> {
-    let tree = parse_json(&serde_json::to_string(document).ok()?)?;
+    let tree = parse_json(&escaped(&serde_json::to_string(document).ok()?))?;
     let Value::Mapping(entries) = &tree.value else { return None };
     let mut yaml = String::new();
     for entry in entries {
@@ -170,5 +170,19 @@ pub(crate) fn scalar_text(text: &str) -> String {
     if is_word || (is_simple && (Ipv4Addr::from_str(address).is_ok() || is_duration)) {
         return text.to_owned();
     }
-    Json::from(text).to_string()
+    escaped(&Json::from(text).to_string())
+}
+
+/// JSON with an escape for each character that JSON allows in a string and YAML does not (YAML 1.2 section 5.1).
+fn escaped(json: &str) -> String {
+    let is_printable = |c: char| !matches!(c, '\u{7f}'..='\u{84}' | '\u{86}'..='\u{9f}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}');
+    let mut text = String::with_capacity(json.len());
+    for c in json.chars() {
+        if is_printable(c) {
+            text.push(c);
+        } else {
+            text.push_str(&format!("\\u{:04x}", u32::from(c)));
+        }
+    }
+    text
 }
