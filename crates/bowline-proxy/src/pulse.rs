@@ -329,4 +329,25 @@ mod tests {
         let silent = STUCK_AFTER;
         assert_eq!(look(&mut watched, 0, at(2_270), false), Some(Event::WorkerStuck { worker: 0, silent }));
     }
+
+    #[test]
+    fn a_worker_has_answered_in_time_unless_its_answer_or_its_turn_is_too_old() {
+        const HOUR: Duration = Duration::from_secs(3_600);
+        let now = Instant::from_nanos(clock::monotonic_nanos());
+        let long_ago = Instant::from_nanos(now.as_nanos().saturating_sub(2_000_000_000));
+        let within = Duration::from_secs(1);
+        let (well, late, stuck) = (Arc::new(Pulse::new()), Arc::new(Pulse::new()), Arc::new(Pulse::new()));
+        well.rest();
+        late.answer(long_ago);
+        late.rest();
+        stuck.work(long_ago);
+        let all = |pulses: &[&Arc<Pulse>]| Liveness(pulses.iter().map(|pulse| Arc::clone(pulse)).collect());
+        assert!(all(&[&well]).answered_within(HOUR));
+        assert!(
+            !all(&[&well, &late]).answered_within(within),
+            "nobody has asked it for too long, or it did not answer"
+        );
+        assert!(!all(&[&well, &stuck]).answered_within(within), "it is in a turn that lasts");
+        assert!(all(&[&well, &late, &stuck]).answered_within(HOUR));
+    }
 }
