@@ -38,19 +38,24 @@ pub fn systemd(
         AdminListen::Unix(path) => socket(path),
     };
     let capabilities: Vec<&str> = needs.capabilities.iter().copied().collect();
+    // Adverts are sent in real time, so that a busy host does not lose its address.
+    let realtime = if needs.capabilities.contains(REALTIME) { "" } else { "RestrictRealtime=yes\n" };
     Ok(format!(
         "[Unit]\nDescription=Keeps the Kubernetes API reachable from this node\nWants=network-online.target\n\
          After=network-online.target\nBefore=kubelet.service\nStartLimitIntervalSec=0\n\n\
          [Service]\nType=exec\n{hosts}ExecStart={binary} run --config {config}{name}\n\
          ExecReload=/bin/kill -HUP $MAINPID\nRestart=always\nRestartSec=1\nTimeoutStopSec={}\nLimitNOFILE={descriptors}\n\
          OOMScoreAdjust=-900\n{socket}\n\
-         CapabilityBoundingSet={}\nRestrictAddressFamilies={}\n{HARDENING}\n\
+         CapabilityBoundingSet={}\nRestrictAddressFamilies={}\n{realtime}{HARDENING}\n\
          [Install]\nWantedBy=multi-user.target\n",
         stop_seconds(cluster),
         capabilities.join(" "),
         needs.families.join(" "),
     ))
 }
+
+/// Allows real-time scheduling (capabilities(7)).
+const REALTIME: &str = "CAP_SYS_NICE";
 
 /// What no node needs.
 const HARDENING: &str = "\
@@ -68,7 +73,6 @@ ProtectKernelTunables=yes
 LockPersonality=yes
 MemoryDenyWriteExecute=yes
 RestrictNamespaces=yes
-RestrictRealtime=yes
 RestrictSUIDSGID=yes
 SystemCallArchitectures=native
 SystemCallFilter=@system-service
@@ -98,7 +102,7 @@ impl Needs {
             capabilities.insert("CAP_NET_BIND_SERVICE");
         }
         if nodes.iter().any(|node| !node.virtual_routers.is_empty()) {
-            capabilities.extend(["CAP_NET_ADMIN", "CAP_NET_RAW"]);
+            capabilities.extend(["CAP_NET_ADMIN", "CAP_NET_RAW", REALTIME, "CAP_IPC_LOCK"]);
             families.extend(["AF_NETLINK", "AF_PACKET"]);
         }
         Ok(Self { capabilities, families })
