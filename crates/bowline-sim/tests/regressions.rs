@@ -68,3 +68,10 @@ fn many_that_answer_each_other() {
 fn a_moment_of_another_make() {
     pass(&[0xb7d9]);
 }
+
+/// `clients`: a holder that could not serve offered the addresses, and took for a successor one that could not serve either and
+/// had been Active beside it, deaf. That one did not notice, and clients went on to look for the address at the old holder.
+#[test]
+fn an_offer_that_a_deaf_rival_seems_to_take() {
+    pass(&[0x131_3760]);
+}

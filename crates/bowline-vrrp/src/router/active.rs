@@ -1,7 +1,7 @@
 //! What an Active router does (RFC 9568 section 6.4.3), and one that hands over.
 
 use super::announcements::Announcements;
-use super::{HandOver, Holding, Timer, VirtualRouter};
+use super::{HandOver, Holding, LAST_RESORT, Timer, VirtualRouter};
 use crate::message::{Event, Fault, Loss, Output, Reason, State, Tenure};
 use crate::receive::Advert;
 use crate::timers::{ACQUIRE_MAX, ADVERT_GAP, HAND_OVER_MAX, OFFER_EVERY, PUT_BACK_GAP, replaced_after};
@@ -146,9 +146,10 @@ impl VirtualRouter {
         if self.state != State::Active {
             return;
         }
-        // Section 6.4.3: somebody leaves; whoever waits for silence hears at once that this router is there.
+        // Section 6.4.3: somebody leaves; whoever waits for silence hears at once that this router is there. And it was Active: to
+        // some of the neighbours it may have been the one that has the addresses.
         if advert.priority == 0 {
-            return self.send_advert_soon(now);
+            return self.insist(now);
         }
         // Section 6.4.3: higher, or equal with a higher address.
         if (advert.priority, advert.source) > own {
@@ -157,6 +158,11 @@ impl VirtualRouter {
         }
         // Section 6.4.3: discarded and answered at once; and what the neighbours believe is put right.
         self.note_rival(advert, now);
+        self.insist(now);
+    }
+
+    /// Says out of turn that this router is Active: to the others, and to the neighbours if it has the addresses.
+    fn insist(&mut self, now: Instant) {
         self.send_advert_soon(now);
         if self.holding == Holding::Held {
             self.announce_again(now);
@@ -254,10 +260,10 @@ impl VirtualRouter {
         }
     }
 
-    /// Whoever is heard as Active is the successor.
+    /// Whoever is heard as Active is the successor, unless it is of no use as one.
     pub(super) fn heard_handing_over(&mut self, advert: &Advert, now: Instant) {
         self.note_neighbour(advert, now);
-        if advert.priority == 0 || self.state != State::HandingOver {
+        if advert.priority == 0 || self.state != State::HandingOver || self.is_no_better(advert) {
             return;
         }
         self.event(Event::SuccessorHeard { peer: advert.source, after: now.since(self.since) });
@@ -265,6 +271,14 @@ impl VirtualRouter {
         if self.state == State::Backup {
             self.heard_as_backup(advert, now);
         }
+    }
+
+    /// Whether `advert` is of the last resort and goes behind this router. Either its sender has just given way, and is Active no
+    /// more; or it cannot serve, and has been Active beside this router without hearing it: it would not learn that it is alone
+    /// from now on, and would not tell the neighbours.
+    fn is_no_better(&self, advert: &Advert) -> bool {
+        let own = (self.adverts.priority(), self.config.settings().source);
+        advert.priority <= LAST_RESORT && (advert.priority, advert.source) < own
     }
 
     pub(super) fn lost_handing_over(&mut self, tenure: Tenure, now: Instant) {

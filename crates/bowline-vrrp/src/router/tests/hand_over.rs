@@ -21,6 +21,36 @@ fn a_planned_stop_serves_until_the_successor_is_heard() {
     assert_eq!(subject.step(released, now + Duration::from_millis(9)), []);
 }
 
+/// A router that gives way says so with the least priority there is. It is Backup then, and nobody would have the addresses.
+#[test]
+fn one_that_gives_way_is_no_successor() {
+    let mut subject = Subject::active(settings());
+    let now = subject.now();
+    subject.step(Input::Leave, now);
+    let known = Said::Event(Event::PeerHeard { peer: ip(3), checksum: advert(3, LAST_RESORT).checksum });
+    assert_eq!(subject.step(heard(3, LAST_RESORT), now + Duration::from_millis(1)), [known]);
+    assert_eq!(subject.state(), State::HandingOver);
+    let said = subject.step(heard(3, 246), now + Duration::from_millis(30));
+    assert_eq!(done(said), [Said::Release(Reason::SuccessorHeard)]);
+}
+
+/// Active beside this one since it is deaf, and no more able to serve: it would not notice that it is alone.
+#[test]
+fn an_offer_is_not_for_one_that_cannot_serve_either() {
+    let mut subject = Subject::active(with(|s| s.bands = false));
+    let now = subject.now();
+    subject.step(Input::CanServe(false), now);
+    subject.step(heard(1, LAST_RESORT), now + Duration::from_millis(50));
+    assert_eq!(subject.state(), State::HandingOver);
+    let (due, said) = subject.timeout();
+    assert_eq!((due, done(said)), (now + Duration::from_secs(2), vec![Said::Advert(LAST_RESORT)]));
+    // One that goes before it is another matter.
+    let (now, _) = subject.run_until_change(due + Duration::from_secs(11)).expect("another offer");
+    assert_eq!(subject.state(), State::HandingOver);
+    subject.step(heard(3, LAST_RESORT), now + Duration::from_millis(50));
+    assert_eq!(subject.state(), State::Backup);
+}
+
 #[test]
 fn a_planned_stop_waits_two_seconds_for_a_successor() {
     let mut subject = Subject::active(settings());

@@ -95,6 +95,19 @@ fn a_farewell_does_not_shorten_the_first_wait() {
     assert_eq!(subject.router.get().poll_timeout(), due);
 }
 
+/// It was Active too, for instance while the two could not hear each other, and has clients that look for the addresses there.
+#[test]
+fn when_another_active_router_leaves_its_clients_are_told() {
+    let mut subject = Subject::active(settings());
+    let now = subject.now() + Duration::from_millis(70);
+    assert_eq!(done(subject.step(heard(1, 0), now)), [Said::Advert(250), Said::Announce]);
+    // As often as at the beginning.
+    let timeouts = (0..30).map(|_| subject.timeout());
+    let announced = timeouts.filter(|(_, said)| said.contains(&Said::Announce));
+    let after: Vec<_> = announced.map(|(at, _)| at.since(now).as_millis()).collect();
+    assert_eq!(after, [50, 200, 500, 1_000, 2_000]);
+}
+
 #[test]
 fn while_two_are_active_the_one_that_will_stay_is_the_holder() {
     let mut subject = Subject::backup(settings(), 3, 246);
