@@ -144,17 +144,24 @@ impl SockDiag {
     }
 
     /// Lists and ends, until nothing is left that could be ended: connections that were about to be accepted meanwhile too.
+    /// `between` is called after each list and each batch of ends, for what cannot wait until all are ended.
     ///
     /// # Errors
     /// See [`EndError`].
-    pub fn end_all(&self, filter: &Filter<'_>) -> Result<Ended, EndError> {
+    pub fn end_all(&self, filter: &Filter<'_>, mut between: impl FnMut()) -> Result<Ended, EndError> {
         let mut result = Ended::default();
         for _ in 0..ROUNDS {
             let found = self.connections(filter)?;
-            let now = self.end(&found)?;
-            result.ended += now.ended;
-            result.gone += now.gone;
-            if now.ended == 0 {
+            between();
+            let mut ended = 0;
+            for batch in found.chunks(BATCH) {
+                let now = self.end(batch)?;
+                ended += now.ended;
+                result.gone += now.gone;
+                between();
+            }
+            result.ended += ended;
+            if ended == 0 {
                 break;
             }
         }

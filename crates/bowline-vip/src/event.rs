@@ -102,6 +102,11 @@ pub enum Event {
         /// Why.
         error: String,
     },
+    /// The host's interfaces cannot be looked at, which is necessary after changes that were missed; tried again until they can.
+    LookFailed {
+        /// What the kernel said.
+        error: String,
+    },
     /// The guard is not there for now; should the daemon be killed, the lease ends by itself.
     GuardLost {
         /// Why.

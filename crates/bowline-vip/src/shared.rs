@@ -131,12 +131,9 @@ impl Shared {
         }
     }
 
-    /// Closes what the advert thread has done with.
-    pub(crate) fn bury_retired(&self) {
-        loop {
-            // Closed after the lock is given back.
-            let Some(_wiring) = locked(&self.retired).pop() else { return };
-        }
+    /// Something that the advert thread has done with, to be closed by dropping it.
+    pub(crate) fn take_retired(&self) -> Option<Wiring> {
+        locked(&self.retired).pop()
     }
 
     pub(crate) fn take_for_keeper(&self) -> Vec<ToKeeper> {

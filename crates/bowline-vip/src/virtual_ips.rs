@@ -90,11 +90,10 @@ impl VirtualIps {
             sock_diag: SockDiag::open().ok(),
             serving: Arc::clone(&serving),
             voice: Voice { said: said.clone(), shared: Arc::clone(&shared) },
-            guard,
         };
         let adverts = Adverts::new(Arc::clone(&shared), serving, said)
             .map_err(StartError::system("wait for adverts"))?;
-        let keeper = Keeper::new(Arc::clone(&shared), hands, watch)
+        let keeper = Keeper::new(Arc::clone(&shared), hands, guard, watch)
             .map_err(StartError::system("wait for the kernel"))?;
         let teller = Teller::new(Arc::clone(&shared), heard, Arc::clone(&sink))
             .map_err(StartError::system("wait for events"))?;
@@ -290,9 +289,7 @@ impl VirtualIps {
 
     fn register(&self, name: Arc<str>, router: Router, link: &Link, interfaces: &Interfaces) -> Known {
         let settings = router.vrrp.settings();
-        let has_source = interfaces
-            .having(settings.source)
-            .any(|address| address.interface == link.index && !address.flags.is_tentative());
+        let has_source = interfaces.can_send_from(link.index, settings.source);
         let faults = Faults::default()
             .with(bowline_vrrp::Fault::LinkDown, !(link.up && link.running))
             .with(bowline_vrrp::Fault::NoSource, !has_source);

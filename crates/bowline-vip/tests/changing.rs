@@ -9,9 +9,11 @@ use bowline_vip::{Event, Router, Serving, Sink, StartError, VirtualIps};
 use bowline_vrrp::{Conflict, Fault, Loss, Peers, Priority, State, Transport};
 use common::*;
 use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
+use std::io::Write;
 use std::num::NonZeroU32;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 #[test]
@@ -103,6 +105,67 @@ fn a_host_without_its_link_gives_up_and_takes_part_again_when_it_is_back() {
     node.wait(State::Fault);
     wait_until("the address is gone", || !a.has(VIP));
     b.set_link(LinkState::Up);
+    node.wait_held(&a, VIP);
+}
+
+#[test]
+fn a_source_that_gets_another_prefix_stays_one() {
+    let Some((a, _b)) = two_hosts() else { return };
+    let node = Node::start(&a, settings(&a, &[VIP]));
+    node.wait_held(&a, VIP);
+    ip_command(&a, &format!("address add {}/16 dev {LINK}", a.v4()));
+    ip_command(&a, &format!("address delete {}/24 dev {LINK}", a.v4()));
+    let sent = node.tally().adverts_sent;
+    wait_until("it goes on", || node.tally().adverts_sent > sent + 5);
+    assert_eq!((node.state(), node.tally().send_failures), (State::Active, 0));
+}
+
+#[test]
+fn a_source_that_is_configured_anew_is_looked_for() {
+    let Some((a, _b)) = two_hosts() else { return };
+    let node = Node::start(&a, settings(&a, &[VIP]));
+    node.wait_held(&a, VIP);
+    ip_command(&a, &format!("address delete {}/24 dev {LINK}", a.v4()));
+    node.wait(State::Fault);
+    assert_eq!(node.status().vrrp.fault, Some(Fault::NoSource));
+    a.namespace.add_address(LINK, ip("10.9.0.7"), 24).unwrap();
+    let other = bowline_vrrp::Settings { source: ip("10.9.0.7"), ..settings(&a, &[VIP]) };
+    reconfigure(&a, &node, vec![router(other)]).unwrap();
+    node.wait_held(&a, VIP);
+}
+
+#[test]
+fn changes_that_were_missed_are_looked_for_after_all_that_were_not() {
+    let Some((a, _b)) = two_hosts() else { return };
+    // Its source comes after everything else.
+    let last = bowline_vrrp::Settings {
+        vrid: bowline_vrrp::Vrid::new(7).unwrap(),
+        ..settings_of(a.number, ip("10.9.0.7"), &["10.9.0.107"])
+    };
+    let last = Router { name: "last".to_owned(), ..router(last) };
+    let node = Node::start_all(&a, vec![router(settings(&a, &[VIP])), last]);
+    node.vips.set_can_serve("api", true);
+    node.wait_held(&a, VIP);
+    let source = format!("{}/24 dev {LINK}", a.v4());
+    node.stand.keeper_hangs.store(true, Ordering::Relaxed);
+    wait_until("the address has expired", || !a.has(VIP));
+    ip_command(&a, &format!("address delete {source}"));
+    ip_command(&a, &format!("address add {source}"));
+    // More than there is room for, so that what follows is missed.
+    let flood: String = (0..10_000).map(|at| format!("link set lo mtu {}\n", 2_000 + at)).collect();
+    let mut command = Command::new("ip");
+    command.args(["-batch", "-"]).stdin(Stdio::piped());
+    let mut batch = a.inside(|| command.spawn()).unwrap();
+    batch.stdin.take().unwrap().write_all(flood.as_bytes()).unwrap();
+    assert!(batch.wait().unwrap().success());
+    ip_command(&a, &format!("address delete {source}"));
+    node.stand.keeper_hangs.store(false, Ordering::Relaxed);
+    let of = |index: usize| node.vips.status().remove(index).vrrp;
+    wait_until("it is seen", || of(0).fault == Some(Fault::NoSource));
+    a.namespace.add_address(LINK, ip("10.9.0.7"), 24).unwrap();
+    wait_until("that is heard, and everything before it", || of(1).state != State::Fault);
+    assert_eq!(of(0).fault, Some(Fault::NoSource));
+    ip_command(&a, &format!("address add {source}"));
     node.wait_held(&a, VIP);
 }
 

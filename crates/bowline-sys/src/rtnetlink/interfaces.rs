@@ -77,6 +77,11 @@ impl Interfaces {
         self.addresses.iter().filter(move |own| own.address == address)
     }
 
+    /// Whether a packet can leave from `source` on this interface.
+    pub fn can_send_from(&self, interface: u32, source: IpAddr) -> bool {
+        self.having(source).any(|own| own.interface == interface && own.is_usable())
+    }
+
     /// The address of the interface with the longest prefix that covers `address`; of equals the first.
     fn subnet_of(&self, interface: u32, address: IpAddr) -> Option<&Address> {
         let covering = |own: &&Address| !own.is_single() && own.covers(address);
@@ -88,11 +93,7 @@ impl Interfaces {
 
     fn candidates(&self, interface: u32) -> impl Iterator<Item = &Address> {
         self.addresses.iter().filter(move |own| {
-            own.interface == interface
-                && own.scope != Scope::Host
-                && !own.is_ours()
-                && !own.flags.is_tentative()
-                && !own.flags.is_duplicate()
+            own.interface == interface && own.scope != Scope::Host && !own.is_ours() && own.is_usable()
         })
     }
 }
@@ -112,6 +113,11 @@ impl Address {
             }
             (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
         }
+    }
+
+    /// Whether it can be sent from: IPv6 asks first whether another host has it, and does without it then.
+    pub fn is_usable(&self) -> bool {
+        !self.flags.is_tentative() && !self.flags.is_duplicate()
     }
 
     fn is_single(&self) -> bool {

@@ -74,7 +74,7 @@ fn clients_of_an_address_are_ended_by_its_being_remote() {
     let addresses = [address.ip()];
     let filter = |port| Filter { side: Side::Remote, addresses: &addresses, port };
     assert!(diag(&right).connections(&filter(Some(1))).unwrap().is_empty(), "another port");
-    assert_eq!(diag(&right).end_all(&filter(Some(address.port()))).unwrap().ended, 1);
+    assert_eq!(diag(&right).end_all(&filter(Some(address.port())), || ()).unwrap().ended, 1);
     assert_eq!(read(&mut client).kind(), ErrorKind::ConnectionAborted);
     server_side.set_read_timeout(Some(LIMIT)).unwrap();
     assert_eq!(read(&mut server_side).kind(), ErrorKind::ConnectionReset);
@@ -89,7 +89,7 @@ fn an_ipv4_connection_of_an_ipv6_listener_is_found() {
     let mut client = connect(&right, SocketAddr::new("192.0.2.1".parse().unwrap(), bound.port()));
     let _server_side = listener.accept().unwrap();
     let addresses = ["192.0.2.1".parse().unwrap()];
-    assert_eq!(diag(&left).end_all(&local(&addresses)).unwrap().ended, 1);
+    assert_eq!(diag(&left).end_all(&local(&addresses), || ()).unwrap().ended, 1);
     assert_eq!(read(&mut client).kind(), ErrorKind::ConnectionReset);
 }
 
@@ -112,7 +112,11 @@ fn more_than_a_batch_and_several_addresses_are_ended_at_once() {
             _ => connect(&right, bound_six),
         })
         .collect();
-    assert_eq!(diag(&left).end_all(&local(&addresses)).unwrap(), Ended { ended: CLIENTS, gone: 0 });
+    let mut steps = 0;
+    let ended = diag(&left).end_all(&local(&addresses), || steps += 1).unwrap();
+    assert_eq!(ended, Ended { ended: CLIENTS, gone: 0 });
+    // Each batch, and each list.
+    assert_eq!(steps, CLIENTS.div_ceil(BATCH) + 2);
     for client in &mut clients {
         assert_eq!(read(client).kind(), ErrorKind::ConnectionReset);
     }
@@ -128,7 +132,7 @@ fn a_connection_that_is_being_made_is_ended() {
     let addresses = [silent.ip()];
     let filter = Filter { side: Side::Remote, addresses: &addresses, port: None };
     until("connection that is being made", || !diag(&left).connections(&filter).unwrap().is_empty());
-    assert_eq!(diag(&left).end_all(&filter).unwrap().ended, 1);
+    assert_eq!(diag(&left).end_all(&filter, || ()).unwrap().ended, 1);
     assert_eq!(crate::tcp::take_error(&socket).unwrap().kind(), ErrorKind::ConnectionAborted);
 }
 
@@ -141,6 +145,6 @@ fn nothing_matches_no_address_and_nobody_is_ended_twice() {
     assert!(diag.connections(&local(&[])).unwrap().is_empty());
     assert!(diag.connections(&local(&["192.0.2.9".parse().unwrap()])).unwrap().is_empty());
     assert_eq!(diag.end(&[]).unwrap(), Ended::default());
-    assert_eq!(diag.end_all(&local(&[address.ip()])).unwrap().ended, 1);
-    assert_eq!(diag.end_all(&local(&[address.ip()])).unwrap(), Ended::default());
+    assert_eq!(diag.end_all(&local(&[address.ip()]), || ()).unwrap().ended, 1);
+    assert_eq!(diag.end_all(&local(&[address.ip()]), || ()).unwrap(), Ended::default());
 }

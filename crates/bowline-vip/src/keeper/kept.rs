@@ -2,6 +2,7 @@
 
 use super::hands::Hands;
 use super::neighbours::Neighbours;
+use super::turn::Turn;
 use crate::cell::{Answer, Cell, Order, Outcome, Wish};
 use crate::event::Event;
 use crate::guard::Will;
@@ -51,6 +52,8 @@ pub(crate) struct Kept {
     renew_at: Instant,
     /// One was lost: whoever was connected does not know it yet.
     reset_due: bool,
+    /// And it is one of IPv6, which speaks on although it is gone.
+    speaks_on: bool,
     /// Those that nobody is let in on: they were let go of, or lost.
     shut: Vec<IpAddr>,
     /// The kernel did not remove something; to be tried again then.
@@ -58,6 +61,8 @@ pub(crate) struct Kept {
     /// An order to hold that may not be done yet; to be looked at again then.
     hold_at: Option<Instant>,
     pub(super) neighbours: Option<Neighbours>,
+    /// It was told that the interface cannot be used.
+    pub(super) interface_fails: bool,
 }
 
 impl Kept {
@@ -73,10 +78,12 @@ impl Kept {
             until: Instant::ORIGIN,
             renew_at: Instant::ORIGIN,
             reset_due: false,
+            speaks_on: false,
             shut: Vec::new(),
             remove_at: None,
             hold_at: None,
             neighbours: None,
+            interface_fails: false,
         }
     }
 
@@ -84,53 +91,70 @@ impl Kept {
     pub(crate) fn due(&self) -> Instant {
         let renewal = self.whole.then(|| self.renew_at.min(self.until));
         let neighbours = self.neighbours.as_ref().map(Neighbours::due);
-        super::earliest([renewal, self.remove_at, self.hold_at, neighbours])
+        let told = self.speaks_on.then_some(Instant::ORIGIN);
+        super::earliest([renewal, told, self.remove_at, self.hold_at, neighbours])
             .unwrap_or(Instant::from_nanos(u64::MAX))
     }
 
+    /// Does everything that is to be done for it, except for what others on the link are asked.
+    pub(crate) fn take_turn(&mut self, mut turn: Turn<'_>) {
+        self.renew_if_due(now(), turn.hands, turn.shared);
+        if std::mem::take(&mut self.speaks_on) {
+            let is_v6 = |(lease, _): &(Lease, Held)| lease.address.is_ipv6().then_some(lease.address);
+            let addresses: Vec<_> = self.held.iter().filter_map(is_v6).collect();
+            self.reset(&mut turn, &addresses);
+        }
+        self.readmit(turn.hands);
+        if self.obey(&mut turn) {
+            turn.shared.adverts_waker.wake();
+        }
+    }
+
     /// Does what was ordered since the last time; whether there is an answer.
-    pub(crate) fn obey(&mut self, hands: &mut Hands, shared: &Shared, now: Instant) -> bool {
+    fn obey(&mut self, turn: &mut Turn<'_>) -> bool {
+        let now = now();
         let order = self.cell.order();
         let waits = self.remove_at.is_some_and(|at| at > now);
         if waits || (order.number == self.done.number && self.remove_at.is_none()) {
             return false;
         }
+        turn.let_others_in();
         let let_go = order.let_go != self.done.let_go || self.remove_at.is_some();
         if let_go {
-            if !self.let_go(hands, now) {
+            if !self.let_go(turn) {
                 return false;
             }
             self.done.let_go = order.let_go;
             // Who comes from now on is let in where the address is, and as soon as it is here again.
-            self.readmit(hands);
+            self.readmit(turn.hands);
         }
         self.hold_at = None;
-        if order.wish == Wish::Hold && !Self::may_hold(hands, shared, &self.cell.config(), now) {
+        if order.wish == Wish::Hold && !Self::may_hold(turn.hands, turn.shared, &self.cell.config()) {
             self.hold_at = Some(now + LOOK_AGAIN);
             return false;
         }
         let was_here = !self.held.is_empty();
         let outcome = match order.wish {
-            Wish::Hold => self.hold(hands),
+            Wish::Hold => self.hold(turn),
             Wish::LetGo | Wish::Nothing => Outcome::Released,
         };
         self.done = order;
         self.cell.set_answer(Answer { number: order.number, outcome });
         if outcome == Outcome::Held && !was_here {
-            shared.adverts_waker.wake();
-            hands.end_dials(&self.cell.name, self.addresses().as_slice());
+            turn.shared.adverts_waker.wake();
+            turn.end_dials(&self.cell.name, self.addresses().as_slice());
         }
         true
     }
 
     /// Whether an address may be had now: the advert thread lives, and clients are served.
-    fn may_hold(hands: &Hands, shared: &Shared, config: &Config, now: Instant) -> bool {
+    fn may_hold(hands: &Hands, shared: &Shared, config: &Config) -> bool {
         let patience = replaced_after(config.interval()).max(BEAT_MIN);
-        now.since(shared.beat()) <= patience && hands.serving.alive()
+        now().since(shared.beat()) <= patience && hands.serving.alive()
     }
 
     /// Lets clients in again wherever they were shut out; tried again until it is done.
-    pub(crate) fn readmit(&mut self, hands: &Hands) {
+    fn readmit(&mut self, hands: &Hands) {
         if !self.shut.is_empty() && hands.serving.readmit(&self.shut) {
             self.shut.clear();
         }
@@ -140,45 +164,53 @@ impl Kept {
         self.cell.config().settings().addresses.clone()
     }
 
-    fn hold(&mut self, hands: &mut Hands) -> Outcome {
+    fn hold(&mut self, turn: &mut Turn<'_>) -> Outcome {
         let config = self.cell.config();
-        self.drop_others(hands, &config);
+        self.drop_others(turn, &config);
         // Before the first address is there: killed in between, it would stay for a whole lease.
-        hands.guard.arm(self.id, &self.will(&config));
+        turn.guard.arm(self.id, &self.will(&config));
         let begun = now();
-        if self.whole && begun >= self.until {
-            // We were kept waiting for so long that the advert thread has noticed first.
-            self.note_loss(Loss::Expired, hands);
-        }
-        self.whole = false;
+        let was_whole = std::mem::take(&mut self.whole);
+        let mut was_gone = false;
         for &address in config.settings().addresses.as_slice() {
             let lease = self.lease(&config, address);
-            match hands.rtnetlink.hold(&lease) {
+            match turn.hands.rtnetlink.hold(&lease) {
                 Ok(held) => {
+                    // Another one than before: it was gone in between.
+                    let is_it =
+                        |other: &Lease| other.address == address && other.interface == lease.interface;
+                    was_gone |= self.held.iter().any(|(other, before)| is_it(other) && *before != held);
                     self.held.retain(|(other, _)| other.address != address);
                     self.held.push((lease, held));
                 }
                 Err(error) => {
-                    let router = Arc::clone(&self.cell.name);
-                    hands.voice.event(match error {
-                        HoldError::Foreign(_) => Event::Foreign { router, address },
-                        HoldError::Kernel(error) => {
-                            Event::HoldFailed { router, address, error: error.to_string() }
-                        }
-                    });
+                    self.tell_not_held(turn.hands, address, error);
                     return Outcome::NotHeld;
                 }
             }
+        }
+        // We were kept waiting for so long that the advert thread has noticed first, or by the kernel itself.
+        if was_whole && (was_gone || begun >= self.until) {
+            let loss = if now() >= self.until { Loss::Expired } else { Loss::Removed };
+            self.note_loss(loss, turn.hands);
         }
         self.whole = true;
         self.leased_from(begun, &config);
         if self.reset_due {
             // They are told only now, because nothing could be sent from an address that was not here.
             self.reset_due = false;
-            self.reset(hands, config.settings().addresses.as_slice());
-            self.readmit(hands);
+            self.reset(turn, config.settings().addresses.as_slice());
+            self.readmit(turn.hands);
         }
         Outcome::Held
+    }
+
+    fn tell_not_held(&self, hands: &Hands, address: IpAddr, error: HoldError) {
+        let router = Arc::clone(&self.cell.name);
+        hands.voice.event(match error {
+            HoldError::Foreign(_) => Event::Foreign { router, address },
+            HoldError::Kernel(error) => Event::HoldFailed { router, address, error: error.to_string() },
+        });
     }
 
     fn leased_from(&mut self, begun: Instant, config: &Config) {
@@ -189,7 +221,7 @@ impl Kept {
     }
 
     /// Addresses that an earlier configuration had.
-    fn drop_others(&mut self, hands: &Hands, config: &Config) {
+    fn drop_others(&mut self, turn: &mut Turn<'_>, config: &Config) {
         let stays = |address| config.settings().addresses.contains(address);
         let (stay, go): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.held).into_iter().partition(|(lease, _)| stays(lease.address));
@@ -198,12 +230,12 @@ impl Kept {
         if addresses.is_empty() {
             return;
         }
-        self.reset(hands, &addresses);
+        self.reset(turn, &addresses);
         for (lease, _) in &go {
-            self.remove(hands, lease);
+            self.remove(turn.hands, lease);
         }
         // Another router may have them from now on.
-        self.readmit(hands);
+        self.readmit(turn.hands);
     }
 
     fn lease(&self, config: &Config, address: IpAddr) -> Lease {
@@ -224,37 +256,37 @@ impl Kept {
         }
     }
 
-    fn reset(&mut self, hands: &Hands, addresses: &[IpAddr]) {
+    fn reset(&mut self, turn: &mut Turn<'_>, addresses: &[IpAddr]) {
         self.shut.extend(
             addresses.iter().filter(|address| !self.shut.contains(address)).copied().collect::<Vec<_>>(),
         );
-        hands.serving.evict(addresses);
-        hands.end_connections(&self.cell.name, addresses);
+        turn.evict(&self.cell.name, addresses);
     }
 
     /// One uninterrupted step: nobody gets in, everybody who is in is told, the addresses go. Whether it is done.
-    fn let_go(&mut self, hands: &mut Hands, now: Instant) -> bool {
+    fn let_go(&mut self, turn: &mut Turn<'_>) -> bool {
         let addresses: Vec<_> = self.held.iter().map(|(lease, _)| lease.address).collect();
         let was_here = !addresses.is_empty();
         if was_here && self.remove_at.is_none() {
-            self.reset(hands, &addresses);
+            self.reset(turn, &addresses);
         }
         self.cell.set_leased_until(None);
         self.whole = false;
         let held = std::mem::take(&mut self.held);
-        self.held = held.into_iter().filter(|(lease, _)| !self.remove(hands, lease)).collect();
+        self.held = held.into_iter().filter(|(lease, _)| !self.remove(turn.hands, lease)).collect();
+        let now = now();
         if !self.held.is_empty() && now < self.until {
             self.remove_at = Some(now + REMOVE_AGAIN);
             return false;
         }
         if was_here {
             // Those that came to be in between.
-            hands.end_connections(&self.cell.name, &addresses);
+            turn.end_connections(&self.cell.name, &addresses);
         }
         self.held.clear();
         self.remove_at = None;
-        self.reset_due = false;
-        hands.guard.disarm(self.id);
+        (self.reset_due, self.speaks_on) = (false, false);
+        turn.guard.disarm(self.id);
         true
     }
 
@@ -273,24 +305,29 @@ impl Kept {
     }
 
     /// At the end, whatever was ordered.
-    pub(crate) fn give_up(&mut self, hands: &mut Hands, now: Instant) {
+    pub(crate) fn give_up(&mut self, mut turn: Turn<'_>) {
         // What is not removed now ends with its lease.
-        let _ = self.let_go(hands, now);
-        hands.guard.disarm(self.id);
+        let _ = self.let_go(&mut turn);
+        turn.guard.disarm(self.id);
     }
 
-    /// Renews when it is time, and when that is right: the advert thread lives, and clients are served.
-    pub(crate) fn renew(&mut self, hands: &Hands, shared: &Shared) {
-        let begun = now();
-        if !self.whole || begun < self.renew_at {
-            return;
+    /// Renews when it is time, and when that is right: the advert thread lives, clients are served, and nobody has said since that
+    /// the addresses are to go.
+    pub(super) fn renew_if_due(&mut self, now: Instant, hands: &Hands, shared: &Shared) {
+        if self.whole && now >= self.renew_at && self.cell.order().let_go == self.done.let_go {
+            self.renew(hands, shared);
         }
+    }
+
+    fn renew(&mut self, hands: &Hands, shared: &Shared) {
+        // Others may have waited for the kernel before this one.
+        let begun = now();
         // A renewal would bring back what is gone, to where others may have it by now.
         if begun >= self.until {
             return self.lost(Loss::Expired, hands, shared);
         }
         let config = self.cell.config();
-        if !Self::may_hold(hands, shared, &config, begun) {
+        if !Self::may_hold(hands, shared, &config) {
             self.renew_at = begun + LOOK_AGAIN;
             return;
         }
@@ -319,12 +356,9 @@ impl Kept {
         self.note_loss(loss, hands);
         self.whole = false;
         self.cell.set_leased_until(None);
-        // IPv6 goes on speaking from an address that is gone. IPv4 does not: there they are told when it is back.
-        let v6: Vec<_> = self.held.iter().map(|(lease, _)| lease.address).filter(IpAddr::is_ipv6).collect();
-        if !v6.is_empty() {
-            self.reset(hands, &v6);
-            self.readmit(hands);
-        }
+        // IPv6 goes on speaking from an address that is gone: those are told in this router's next turn, which is soon. IPv4 does
+        // not: there they are told when it is back.
+        self.speaks_on = self.held.iter().any(|(lease, _)| lease.address.is_ipv6());
         let outcome = match loss {
             Loss::Removed => Outcome::Removed,
             Loss::Expired => Outcome::Expired,

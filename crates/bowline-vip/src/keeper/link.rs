@@ -9,8 +9,20 @@ use bowline_sansio::Instant;
 use bowline_sys::announce::Listener;
 use bowline_sys::rtnetlink::{Address, Interfaces, Link};
 use bowline_vrrp::{Fault, Loss};
+use std::cell::OnceCell;
 use std::io;
 use std::sync::Arc;
+
+/// What a change was to a router.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Seen {
+    /// It does not concern it.
+    Nothing,
+    /// It has another fault than before, or one less.
+    News,
+    /// Only a look at everything tells.
+    Doubt,
+}
 
 impl Kept {
     /// Whether it is the interface of this router, or one that has taken its place.
@@ -28,6 +40,7 @@ impl Kept {
         let is_another = link.index != self.cell.interface();
         self.cell.set_interface(link.index);
         self.mac = link.mac;
+        self.interface_fails = false;
         self.link_is(link);
         if is_another {
             let (router, interface) = (Arc::clone(&self.cell.name), link.name.clone());
@@ -35,18 +48,25 @@ impl Kept {
         }
     }
 
-    pub(crate) fn interface_failed(&self, hands: &Hands, error: &io::Error) {
+    /// Told once, until it can be used again.
+    pub(crate) fn interface_failed(&mut self, hands: &Hands, error: &io::Error) {
+        if std::mem::replace(&mut self.interface_fails, true) {
+            return;
+        }
         let router = Arc::clone(&self.cell.name);
         hands.voice.event(Event::InterfaceFailed { router, error: error.to_string() });
     }
 
-    /// Whether that is news.
-    pub(crate) fn link_is(&self, link: &Link) -> bool {
-        self.set_fault(Fault::LinkDown, !(link.up && link.running))
+    pub(crate) fn link_is(&self, link: &Link) -> Seen {
+        self.link_runs(link.up && link.running)
     }
 
-    pub(crate) fn link_is_gone(&self) -> bool {
-        self.set_fault(Fault::LinkDown, true)
+    pub(crate) fn link_is_gone(&self) -> Seen {
+        self.link_runs(false)
+    }
+
+    fn link_runs(&self, runs: bool) -> Seen {
+        if self.set_fault(Fault::LinkDown, !runs) { Seen::News } else { Seen::Nothing }
     }
 
     fn set_fault(&self, fault: Fault, there: bool) -> bool {
@@ -56,28 +76,21 @@ impl Kept {
         faults != before
     }
 
-    fn is_its_source(&self, address: &Address) -> bool {
-        address.interface == self.cell.interface() && address.address == self.cell.config().settings().source
-    }
-
-    /// An address has come, or is different.
-    pub(crate) fn address_is(&self, address: &Address) -> bool {
-        self.is_its_source(address) && self.set_fault(Fault::NoSource, address.flags.is_tentative())
-    }
-
-    pub(crate) fn address_is_gone(&mut self, address: &Address, hands: &Hands, shared: &Shared) -> bool {
-        if self.is_its_source(address) {
-            return self.set_fault(Fault::NoSource, true);
+    /// What an address that has come, is different, or is gone means for it.
+    pub(crate) fn address_has_changed(&self, address: &Address, is_there: bool) -> Seen {
+        let config = self.cell.config();
+        let is_source = address.address == config.settings().source;
+        let is_ours = || self.held.iter().any(|(lease, _)| lease.address == address.address);
+        if address.interface != self.cell.interface() {
+            return Seen::Nothing;
         }
-        let is_ours = |kept: &Self| kept.held.iter().any(|(lease, _)| lease.address == address.address);
-        if !self.whole || address.interface != self.cell.interface() || !is_ours(self) {
-            return false;
+        // One that is gone may be there with another prefix still; or it is what we did ourselves a while ago, and undid.
+        if !is_there {
+            let is_doubtful = is_source || (self.whole && is_ours());
+            return if is_doubtful { Seen::Doubt } else { Seen::Nothing };
         }
-        // It may be what we did ourselves a while ago, and undid.
-        match hands.rtnetlink.interfaces() {
-            Ok(interfaces) => self.look_at_addresses(&interfaces, hands, shared),
-            Err(_) => false,
-        }
+        let is_news = is_source && self.set_fault(Fault::NoSource, !address.is_usable());
+        if is_news { Seen::News } else { Seen::Nothing }
     }
 
     /// Whether something has changed.
@@ -89,8 +102,8 @@ impl Kept {
     ) -> bool {
         let interface = self.cell.interface();
         let source = self.cell.config().settings().source;
+        let changed = self.set_fault(Fault::NoSource, !interfaces.can_send_from(interface, source));
         let has = |address| interfaces.having(address).any(|found| found.interface == interface);
-        let changed = self.set_fault(Fault::NoSource, !has(source));
         if self.whole && !self.held.iter().all(|(lease, _)| has(lease.address)) {
             let loss = if now() >= self.until { Loss::Expired } else { Loss::Removed };
             self.lost(loss, hands, shared);
@@ -116,8 +129,10 @@ impl Kept {
     pub(crate) fn meet_neighbours(&mut self, hands: &Hands, shared: &Shared, now: Instant) {
         let is_wanted = self.done.wish == crate::cell::Wish::Hold;
         let Some(neighbours) = &mut self.neighbours else { return };
+        // Looked for once: a stranger can claim by a new address each time.
+        let links = OnceCell::new();
         let is_ours = |mac| {
-            let links = hands.rtnetlink.links().unwrap_or_default();
+            let links = links.get_or_init(|| hands.rtnetlink.links().unwrap_or_default());
             links.iter().any(|link| link.mac == Some(mac))
         };
         if neighbours.meet(&self.cell, is_wanted, is_ours, now) {

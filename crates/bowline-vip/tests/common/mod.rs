@@ -10,7 +10,7 @@ use bowline_vrrp::{
 };
 use std::io::ErrorKind;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -230,6 +230,8 @@ pub(crate) struct Stand {
     pub(crate) silent_once: AtomicBool,
     /// Nobody can be let in again.
     pub(crate) stays_shut: AtomicBool,
+    /// An eviction takes so many milliseconds.
+    pub(crate) eviction_takes: AtomicU64,
     asked: Mutex<Vec<(Asked, bool, Instant)>>,
     netlink: OnceLock<Rtnetlink>,
 }
@@ -242,6 +244,7 @@ impl Default for Stand {
             keeper_hangs: AtomicBool::new(false),
             silent_once: AtomicBool::new(false),
             stays_shut: AtomicBool::new(false),
+            eviction_takes: AtomicU64::new(0),
             asked: Mutex::default(),
             netlink: OnceLock::new(),
         }
@@ -289,6 +292,7 @@ impl Serving for Stand {
 
     fn evict(&self, addresses: &[IpAddr]) {
         self.note(Asked::Evict, addresses);
+        std::thread::sleep(Duration::from_millis(self.eviction_takes.load(Ordering::Relaxed)));
     }
 
     fn readmit(&self, addresses: &[IpAddr]) -> bool {

@@ -32,6 +32,9 @@ pub(super) fn write(event: &Event) {
         Event::ConnectionsStay { router, error } => {
             warn!(%router, %error, "connections of other processes to the address cannot be ended; silent clients will wait");
         }
+        Event::LookFailed { error } => {
+            warn!(%error, "the interfaces of this host cannot be listed; tried again until they can");
+        }
         Event::GuardLost { error } => {
             warn!(%error, "no guard for now; were the daemon killed, the addresses would go with their lease");
         }

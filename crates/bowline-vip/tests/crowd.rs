@@ -1,0 +1,71 @@
+//! Many routers on one host: what is long for one of them is no other's loss.
+
+mod common;
+
+use bowline_vip::Router;
+use bowline_vrrp::{Settings, State, Vrid};
+use common::*;
+use std::net::IpAddr;
+use std::process::Command;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+#[test]
+#[ignore = "the guard of the tests in this file"]
+fn child_guard() {
+    bowline_vip::watch_over().unwrap();
+}
+
+/// Those that stay send from the host's own address, those that go from another one.
+const STAYING: u8 = 3;
+const GOING: u8 = 6;
+const ANOTHER: &str = "10.9.0.3";
+
+/// So that all evictions together take far longer than the lease, and one of them, with a third of the lease before it, far
+/// shorter: also on a machine that is busy.
+const LEASE: Duration = Duration::from_secs(3);
+const EVICTION: Duration = Duration::from_millis(700);
+
+fn numbered(host: &Host, number: u8, source: IpAddr) -> Router {
+    let settings = Settings {
+        vrid: Vrid::new(number).unwrap(),
+        lease: LEASE,
+        ..settings_of(host.number, source, &[&vip(number)])
+    };
+    Router { name: format!("vip-{number}"), ..router(settings) }
+}
+
+fn vip(number: u8) -> String {
+    format!("10.9.0.{}", 100 + number)
+}
+
+#[test]
+fn the_long_end_of_many_costs_no_other_its_lease() {
+    let Some((a, _b)) = two_hosts() else { return };
+    a.namespace.add_address(LINK, ip(ANOTHER), 24).unwrap();
+    let staying = (1..=STAYING).map(|number| numbered(&a, number, a.v4()));
+    // Before and behind those that stay, in the order in which they are looked after.
+    let mut going = (STAYING + 1..=STAYING + GOING).map(|number| numbered(&a, number, ip(ANOTHER)));
+    let first = going.by_ref().take(usize::from(GOING / 2)).collect::<Vec<_>>();
+    let routers: Vec<_> = first.into_iter().chain(staying).chain(going).collect();
+    let names: Vec<_> = routers.iter().map(|router| router.name.clone()).collect();
+    let node = Node::start_all(&a, routers);
+    names.iter().for_each(|name| node.vips.set_can_serve(name, true));
+    wait_until("all are held", || node.vips.status().iter().all(|status| status.vrrp.held));
+    let created: Vec<_> = (1..=STAYING).map(|number| a.find(&vip(number)).unwrap().created).collect();
+
+    node.stand.eviction_takes.store(EVICTION.as_millis() as u64, Ordering::Relaxed);
+    let start = Instant::now();
+    let mut command = Command::new("ip");
+    command.args(["address", "delete", &format!("{ANOTHER}/24"), "dev", LINK]);
+    assert!(a.inside(|| command.status()).unwrap().success());
+    let gone = || (STAYING + 1..=STAYING + GOING).all(|number| !a.has(&vip(number)));
+    wait_until("they have gone", || node.stand.evictions() == usize::from(GOING) && gone());
+    assert!(start.elapsed() > LEASE, "it took no longer than a lease");
+    for (number, created) in (1..=STAYING).zip(created) {
+        assert_eq!(a.find(&vip(number)).map(|found| found.created), Some(created), "there without a break");
+        let status = node.vips.status().into_iter().find(|status| *status.name == *format!("vip-{number}"));
+        assert_eq!(status.unwrap().vrrp.state, State::Active);
+    }
+    assert!(node.vips.counters().iter().all(|(_, tally)| tally.leases_lost == 0));
+}
