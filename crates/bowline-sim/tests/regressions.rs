@@ -75,3 +75,10 @@ fn a_moment_of_another_make() {
 fn an_offer_that_a_deaf_rival_seems_to_take() {
     pass(&[0x131_3760]);
 }
+
+/// `moves`: of two Active routers that did not hear each other the better one could not serve any more. A Backup took over from it,
+/// though the other one, which could, was about to be alone.
+#[test]
+fn a_holder_that_cannot_serve_beside_one_that_can() {
+    pass(&[0x210_72c2]);
+}

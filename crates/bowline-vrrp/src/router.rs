@@ -366,14 +366,24 @@ impl VirtualRouter {
             self.beside = Some((*advert, now));
             return;
         }
+        // The holder may have less priority than before, and then the one beside it is the one that will stay.
+        let stays = self.beside.filter(|(other, heard)| {
+            other.source != advert.source
+                && now.since(*heard) <= replaced_after(other.interval)
+                && (other.priority, other.source) > (advert.priority, advert.source)
+        });
+        if stays.is_some() {
+            self.beside = Some((*advert, now));
+        }
+        let (advert, heard) = stays.as_ref().map_or((advert, now), |(other, heard)| (other, *heard));
         let standing = Standing {
             lower: advert.priority < self.adverts.priority(),
             unable: self.says_unable(advert.priority),
         };
         let before = self.holder.map(|holder| holder.source);
-        self.holder = Some(Holder::after(self.holder, advert, standing, now));
+        self.holder = Some(Holder::after(self.holder, advert, standing, heard));
         self.predecessor = Some(advert.source);
-        self.heard = Some(Heard { source: advert.source, priority: advert.priority, at: now });
+        self.heard = Some(Heard { source: advert.source, priority: advert.priority, at: heard });
         if before != Some(advert.source) {
             self.event(Event::HolderChanged { holder: Some(advert.source) });
         }

@@ -187,6 +187,27 @@ fn who_keeps_goes_on_as_the_last_resort_and_offers_the_addresses_again() {
     assert_eq!(subject.state(), State::Backup);
 }
 
+/// Two are Active, because one does not hear the other, and the better one cannot serve any more: the one beside it can, and stays.
+#[test]
+fn of_two_active_routers_the_one_that_can_serve_is_the_holder() {
+    let mut subject = Subject::backup(settings(), 1, 254);
+    for round in 1..=30 {
+        subject.step(heard(3, 246), ms(100 * round - 10));
+        let holder = if round < 5 { (1, 254) } else { (1, 126) };
+        subject.step(heard(holder.0, holder.1), ms(100 * round));
+        assert_eq!(subject.run_until_change(ms(100 * round + 80)), None);
+        assert_eq!(subject.status().holder, Some(ip(if round < 5 { 1 } else { 3 })));
+    }
+    // Until it is not heard any more.
+    for round in 31..=60 {
+        if subject.run_until_change(ms(100 * round)).is_some() {
+            break;
+        }
+        subject.step(heard(1, 126), ms(100 * round));
+    }
+    assert_eq!((subject.state(), subject.status().reason), (State::Active, Reason::HolderCannotServe));
+}
+
 #[test]
 fn a_hand_over_is_called_off_when_it_can_serve_again() {
     let mut subject = Subject::active(without_bands(WhenAllBad::Keep));
