@@ -19,6 +19,7 @@ impl VirtualRouter {
         let tenure = self.tenure.map_or(Tenure::FIRST, Tenure::next);
         self.tenure = Some(tenure);
         self.last_put_back = None;
+        self.conflicts.begin_tenure();
         self.send_advert(now);
         self.acquire(now);
         if self.is_last_resort() {

@@ -28,6 +28,22 @@ fn a_planned_peer_has_its_lease_and_half_a_second() {
     assert!(!conflicts.is_news(conflict(1, true), LEASE, ms(3_000)));
 }
 
+/// Two that were Active for a moment, twice within a minute.
+#[test]
+fn a_planned_peer_that_let_go_meanwhile_begins_anew() {
+    let mut conflicts = Conflicts::default();
+    assert!(!conflicts.is_news(conflict(1, true), LEASE, ms(0)));
+    assert!(!conflicts.is_news(conflict(1, true), LEASE, ms(12_001)));
+    assert!(conflicts.is_news(conflict(1, true), LEASE, ms(22_001)));
+    let mut conflicts = Conflicts::default();
+    for host in [(1, true), (2, false)] {
+        conflicts.is_news(conflict(host.0, host.1), LEASE, ms(0));
+    }
+    conflicts.begin_tenure();
+    assert!(!conflicts.is_news(conflict(1, true), LEASE, ms(5_000)));
+    assert!(!conflicts.is_news(conflict(2, false), LEASE, ms(5_000)), "it was told of before");
+}
+
 #[test]
 fn what_stopped_for_a_minute_is_news_again() {
     let mut conflicts = Conflicts::default();
