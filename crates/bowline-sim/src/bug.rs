@@ -4,7 +4,8 @@
 
 use bowline_sansio::{Instant, Machine};
 use bowline_vrrp::{
-    Advert, Config, Discard, Fault, Input, Output, Priority, Received, State, VirtualRouter, receive,
+    Advert, Config, Conflict, Discard, Fault, Input, Output, Priority, Received, State, VirtualRouter,
+    receive,
 };
 use core::net::IpAddr;
 use core::time::Duration;
@@ -44,11 +45,13 @@ pub enum Bug {
     ConnectionsKept,
     /// Nobody is there when the process ends.
     GuardMissing,
+    /// A peer that has not let go yet is taken for a stranger with the address.
+    PeerTakenForStranger,
 }
 
 impl Bug {
     /// Every one.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::SkewLost,
         Self::CentisecondsForSeconds,
         Self::TieBreakMissing,
@@ -65,6 +68,7 @@ impl Bug {
         Self::CannotServeIgnored,
         Self::ConnectionsKept,
         Self::GuardMissing,
+        Self::PeerTakenForStranger,
     ];
 
     /// What a router with this bug makes of its configuration.
@@ -86,7 +90,8 @@ impl Bug {
             | Self::StallIgnored
             | Self::CannotServeIgnored
             | Self::ConnectionsKept
-            | Self::GuardMissing => {}
+            | Self::GuardMissing
+            | Self::PeerTakenForStranger => {}
         }
         Config::new(settings).unwrap_or(config)
     }
@@ -197,6 +202,9 @@ impl Subject {
             (Bug::TimerNotRearmed, Input::Received(advert)) if state == State::Backup => {
                 let known = self.heard.replace(advert.source) == Some(advert.source);
                 (!known || advert.priority == 0).then_some(Input::Received(advert))
+            }
+            (Bug::PeerTakenForStranger, Input::Conflict(conflict)) => {
+                Some(Input::Conflict(Conflict { planned_peer: false, ..conflict }))
             }
             (Bug::CannotServeIgnored, Input::CanServe(_)) => Some(Input::CanServe(true)),
             (Bug::StallIgnored, Input::Stalled) => None,

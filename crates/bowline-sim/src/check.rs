@@ -5,13 +5,14 @@
 
 use crate::state::State;
 use crate::world::{Outcome, Violation};
-use bowline_vrrp::Fault;
+use bowline_vrrp::{Event, Fault};
 use core::fmt::Display;
 
 mod absence;
 mod announcements;
 mod clients;
 mod economy;
+mod errors;
 mod hand_over;
 mod leases;
 mod moves;
@@ -94,6 +95,11 @@ impl Checkers {
         self.leases.see(seen, state)?;
         self.service.see(seen, state)?;
         self.clients.see(seen, state)
+    }
+
+    /// Something is told about a router.
+    pub(crate) fn told(&self, node: usize, vip: usize, event: Event, state: &State) -> Outcome {
+        errors::judge(state, node, vip, event)
     }
 
     /// Whether every client knows where to go; for a world that is at its end otherwise.

@@ -43,6 +43,8 @@ pub struct Options {
     pub spread: u8,
     /// Whether priorities say who can serve.
     pub bands: bool,
+    /// Whether the first in the order owns the addresses: Active whenever it can be.
+    pub owner: bool,
     /// Whether a router takes over from one of less priority.
     pub preempt: bool,
     /// After it has watched it for so long.
@@ -121,7 +123,7 @@ impl Options {
         let interval = ms(interval);
         let lease = Duration::from_secs(if interval <= ms(300) { 1 } else { 3 * interval.as_secs().max(1) });
         let bands = !chance(prng, 5) && !mixed;
-        let preempt = chance(prng, 6);
+        let (preempt, owner) = who_preempts(prng);
         let lossy = chance(prng, 4);
         let duplicating = chance(prng, 8);
         let drifting = chance(prng, 3);
@@ -136,8 +138,9 @@ impl Options {
             interval,
             other_interval: if version2 { interval } else { interval * 2 },
             lease,
-            spread: if chance(prng, 8) { 0 } else { 4 },
+            spread: spread(prng),
             bands,
+            owner: owner && !mixed,
             preempt,
             preempt_delay: if chance(prng, 2) { interval * 5 } else { Duration::ZERO },
             when_all_bad: if chance(prng, 5) { WhenAllBad::Release } else { WhenAllBad::Keep },
@@ -198,7 +201,7 @@ impl Options {
             protocol: self.protocol(self.interval)?,
             addresses: self.addresses(vip, false)?,
             source: self.source(node),
-            priority: Priority::new(254 - self.spread * rank).ok_or(ConfigError::NoLease)?,
+            priority: self.priority(rank).ok_or(ConfigError::NoLease)?,
             rank,
             preempt: self.preempt,
             preempt_delay: self.preempt_delay,
@@ -209,6 +212,10 @@ impl Options {
             stability: self.stability,
             lease: self.lease,
         })
+    }
+
+    fn priority(&self, rank: u8) -> Option<Priority> {
+        if self.owner && rank == 0 { Some(Priority::OWNER) } else { Priority::new(254 - self.spread * rank) }
     }
 
     /// Version and interval as settings have them.
@@ -238,6 +245,24 @@ impl Options {
             }
         };
         Addresses::new([100, 200].into_iter().take(if more { 2 } else { 1 }).map(address).collect())
+    }
+}
+
+/// Between the priorities of two ranks: as they are planned, nearer, or none.
+fn spread(prng: &mut Prng) -> u8 {
+    match prng.below(16) {
+        0 | 1 => 0,
+        2 => 1,
+        _ => 4,
+    }
+}
+
+/// Everybody, the owner alone, or mostly nobody.
+fn who_preempts(prng: &mut Prng) -> (bool, bool) {
+    match prng.below(12) {
+        0 | 1 => (true, false),
+        5 => (false, true),
+        _ => (false, false),
     }
 }
 

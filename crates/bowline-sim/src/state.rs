@@ -168,6 +168,8 @@ pub(crate) struct State {
     pub(crate) restless: u32,
     /// When two had or claimed each virtual IP for the last time, or somebody began to.
     pub(crate) contested: Vec<Instant>,
+    /// When that began, after a while without it.
+    pub(crate) contest_began: Vec<Instant>,
     /// Who gave way to another Active router the last time, and when.
     pub(crate) yielded: Vec<Option<(usize, Instant)>>,
     /// And whether it had two at the last look.
@@ -221,6 +223,7 @@ impl State {
             calm_since: Instant::ORIGIN,
             restless: 0,
             contested: vec![Instant::ORIGIN; options.virtual_ips],
+            contest_began: vec![Instant::ORIGIN; options.virtual_ips],
             yielded: vec![None; options.virtual_ips],
             was_contested: vec![false; options.virtual_ips],
             last_owner: vec![None; options.virtual_ips],

@@ -43,6 +43,9 @@ const LONGEST: Duration = Duration::from_secs(7_200);
 /// Packets that wait for a node that stands still, at most.
 const PENDING_MAX: usize = 256;
 
+/// Two contests that are less apart may be one (`LET_GO_AFTER` of the machine's conflicts).
+const LET_GO_AFTER: Duration = Duration::from_secs(12);
+
 /// Clients with this option keep what they learned for so long (`locktime` of a Linux neighbour table).
 const LOCKTIME: Duration = Duration::from_secs(1);
 
@@ -143,6 +146,10 @@ impl World {
             let contested = (0..self.state.options.routers).filter(claims).nth(1).is_some();
             if contested || self.state.was_contested[vip] {
                 self.state.contested[vip] = self.state.now;
+            }
+            let apart = self.state.now.since(self.state.contested[vip]);
+            if contested && !self.state.was_contested[vip] && apart > LET_GO_AFTER {
+                self.state.contest_began[vip] = self.state.now;
             }
             self.state.was_contested[vip] = contested;
         }

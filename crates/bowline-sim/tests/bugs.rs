@@ -39,6 +39,7 @@ fn provoking(bug: Bug, mut options: Options) -> Options {
         Bug::CannotServeIgnored => &[Kind::Unable],
         Bug::ConnectionsKept => &[Kind::Remove, Kind::Isolate],
         Bug::GuardMissing => &[Kind::Crash],
+        Bug::PeerTakenForStranger => &[Kind::Isolate],
     };
     options.kinds = kinds.to_vec();
     options
@@ -59,6 +60,7 @@ fn responsible(bug: Bug) -> &'static [&'static str] {
         Bug::AnnounceMissing => &["announcements"],
         Bug::StallIgnored | Bug::ConnectionsKept => &["silence"],
         Bug::CannotServeIgnored => &["service"],
+        Bug::PeerTakenForStranger => &["errors"],
     }
 }
 

@@ -82,7 +82,8 @@ impl Economy {
         self.since = state.now;
         // What ranks keep apart, late packets and late threads do not bring together again.
         let apart = (options.delay + options.jitter + options.lateness) * 2 < RANK_WAIT;
-        let plain = apart && !options.preempt && !options.overlap && options.foreign == 0 && !options.reorder;
+        let still = !options.preempt && !options.owner;
+        let plain = apart && still && !options.overlap && options.foreign == 0 && !options.reorder;
         for vip in 0..options.virtual_ips {
             let holder = settled_holder(state, vip).filter(|_| plain);
             self.takes[vip] = holder.map(|_| 0);

@@ -3,6 +3,7 @@
 use super::{Seen, violation};
 use crate::state::State;
 use crate::world::Outcome;
+use bowline_vrrp::Priority;
 
 #[derive(Debug)]
 pub(super) struct Moves;
@@ -62,6 +63,7 @@ fn is_entitled(state: &State, node: usize, holder: usize, vip: usize) -> bool {
     let serves = |node: usize| state.nodes[node].can_serve;
     let serves_better = serves(node) && !serves(holder);
     let planned = |node: usize| state.router(node, vip).config.settings().priority;
-    let preempts = options.preempt && planned(node) > planned(holder) && serves(node);
+    let preempts = options.preempt || planned(node) == Priority::OWNER;
+    let preempts = preempts && planned(node) > planned(holder) && serves(node);
     serves_better || preempts
 }

@@ -88,10 +88,7 @@ impl World {
                 self.see(Seen::Releasing { node, vip })
             }
             Output::Announce(_) => self.announce(node, vip),
-            Output::Event(event) => {
-                self.tell(node, vip, event);
-                Ok(())
-            }
+            Output::Event(event) => self.tell(node, vip, event),
         }
     }
 
@@ -142,7 +139,7 @@ impl World {
         self.see(Seen::Announced { node, vip })
     }
 
-    fn tell(&mut self, node: usize, vip: usize, event: Told) {
+    fn tell(&mut self, node: usize, vip: usize, event: Told) -> Outcome {
         let now = self.state.now;
         if let Told::Transition { from, to, reason } = event {
             self.state.trace.note((to as u64) << 16 | (vip as u64) << 8 | node as u64);
@@ -151,6 +148,7 @@ impl World {
         } else {
             self.state.trace.line(now, format_args!("node {node} vip {vip}: {event:?}"));
         }
+        self.checkers.told(node, vip, event, &self.state)
     }
 
     /// A process that was told to stop ends when every router of it has handed over.

@@ -297,7 +297,8 @@ impl World {
             }
             _ => {
                 let priority = settings.priority.get();
-                let other = if priority.is_multiple_of(2) { priority - 1 } else { priority + 1 };
+                let other =
+                    if priority.is_multiple_of(2) { priority - 1 } else { priority.saturating_add(1) };
                 settings.priority = Priority::new(other).unwrap_or(settings.priority);
             }
         }
