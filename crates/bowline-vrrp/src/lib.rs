@@ -25,6 +25,10 @@
 //! * An Active router that stood still becomes Backup without a word ([`Input::Stalled`]).
 //! * An Active router that gives way to a higher one sends one advert more, of priority 1: the other hears that there were two,
 //!   and announces the addresses again. After a partition it may not have heard any.
+//! * An Active router that hears another one leave announces the addresses again, as it does after a lower advert: the other one
+//!   was Active too.
+//! * A router that hands over takes nobody of the last resort for its successor: such an advert is of one that gives way, or that
+//!   can serve as little.
 //! * An owner listens to other owners (section 7.1 has it discard everything), so that two end up as one.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]

@@ -1,15 +1,16 @@
-//! The fuzz target of what comes off the wire, run on the samples, on what proptest makes of them, and on random packets.
+//! The fuzz target of what comes off the wire, run on the samples and on what proptest makes of them.
 
+use bowline_sansio::Instant;
 use bowline_sansio::contract::Checked;
-use bowline_sansio::{Instant, Prng};
 use bowline_vrrp::*;
+use checksum::repair;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use samples::samples;
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
+mod checksum;
 mod samples;
 
 /// Outputs after one input of a router with one destination.
@@ -102,35 +103,6 @@ fn samples_pass_and_are_for_somebody() {
     }
 }
 
-/// Check 48 of the conformance list: alive, and Backup as if nothing had come.
-#[test]
-fn ten_thousand_random_packets_change_nothing() {
-    let mut prng = Prng::new(48);
-    let config = &configs()[2];
-    let mut router = backup(config);
-    let (before, due) = (router.get().status(), bowline_sansio::Machine::poll_timeout(router.get()));
-    let mut reasons = BTreeSet::new();
-    for _ in 0..10_000 {
-        let length = prng.index(40);
-        let mut bytes: Vec<u8> = (0..length).map(|_| u8::try_from(prng.below(256)).unwrap()).collect();
-        // Half of them begin as a good one does.
-        if prng.below(2) == 0 {
-            let good = &samples()[2].bytes;
-            let kept = prng.index(good.len()).min(bytes.len());
-            bytes[..kept].copy_from_slice(&good[..kept]);
-        }
-        let (source, destination) = (IpAddr::from([10, 0, 0, 1]), config.family().group());
-        let received = Received { source, destination, hop_limit: Some(255), bytes: &bytes };
-        match receive(config, received) {
-            Ok(advert) => drop(router.step(Input::Received(advert), Instant::from_millis(10))),
-            Err(discard) => drop(reasons.insert(discard)),
-        }
-    }
-    assert!(reasons.len() >= 7, "{reasons:?}");
-    assert_eq!(router.get().status(), before);
-    assert_eq!(bowline_sansio::Machine::poll_timeout(router.get()), due);
-}
-
 #[derive(Clone, Debug)]
 enum Mutation {
     Cut(Index),
@@ -148,31 +120,6 @@ fn mutations() -> impl Strategy<Value = Vec<Mutation>> {
         2 => any::<bool>().prop_map(Mutation::Repair),
     ];
     prop::collection::vec(mutation, 1..6)
-}
-
-/// RFC 1071, a second time: written for the test alone.
-fn repair(bytes: &mut [u8], source: IpAddr, destination: IpAddr, pseudo_header: bool) {
-    let Some(field) = bytes.get_mut(6..8) else { return };
-    field.fill(0);
-    let mut all = bytes.to_vec();
-    if all.len() % 2 == 1 {
-        all.push(0);
-    }
-    if pseudo_header {
-        for address in [source, destination] {
-            match address {
-                IpAddr::V4(address) => all.extend(address.octets()),
-                IpAddr::V6(address) => all.extend(address.octets()),
-            }
-        }
-        all.extend(u16::try_from(bytes.len()).unwrap().to_be_bytes());
-        all.extend([0, PROTOCOL]);
-    }
-    let mut sum: u32 = all.chunks(2).map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]]))).sum();
-    while sum > 0xffff {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-    bytes[6..8].copy_from_slice(&(!u16::try_from(sum).unwrap()).to_be_bytes());
 }
 
 proptest! {
