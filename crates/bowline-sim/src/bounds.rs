@@ -39,6 +39,8 @@ pub struct Bounds {
     pub conflict: Duration,
     /// A holder that cannot serve beside a Backup that can.
     pub service: Duration,
+    /// A holder beside a Backup that goes before it and may preempt.
+    pub preemption: Duration,
     /// From a planned stop until the successor has the addresses.
     pub hand_over: Duration,
     /// Without an owner meanwhile.
@@ -81,6 +83,7 @@ impl Bounds {
             absence: detection.max(PUT_BACK_GAP) + kernel + gives_way + way,
             conflict: lease + interval + unlucky + way * 2 + kernel,
             service: options.stability + interval + unlucky + skew + ranks + way * 2 + kernel + lease,
+            preemption: options.preempt_delay + interval + unlucky + detection + way * 2 + kernel + lease,
             hand_over: skew + ranks + way * 2 + kernel,
             gap: way + kernel,
             clients: ANNOUNCE_GAP + way + locked,

@@ -39,6 +39,8 @@ pub enum Bug {
     StallIgnored,
     /// A preferred router takes the addresses back (keepalived's default).
     PreemptsAlways,
+    /// A preferred router that is to take the addresses back does not.
+    PreemptsNever,
     /// A router says that it can serve whatever is true.
     CannotServeIgnored,
     /// Connections outlive the address (the kernel's default).
@@ -51,7 +53,7 @@ pub enum Bug {
 
 impl Bug {
     /// Every one.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::SkewLost,
         Self::CentisecondsForSeconds,
         Self::TieBreakMissing,
@@ -65,6 +67,7 @@ impl Bug {
         Self::ReleaseBeforeSuccessor,
         Self::StallIgnored,
         Self::PreemptsAlways,
+        Self::PreemptsNever,
         Self::CannotServeIgnored,
         Self::ConnectionsKept,
         Self::GuardMissing,
@@ -78,6 +81,7 @@ impl Bug {
             Self::SkewLost => (settings.priority, settings.rank) = (most(), 0),
             Self::TieBreakMissing => settings.priority = most(),
             Self::PreemptsAlways => (settings.preempt, settings.preempt_delay) = (true, Duration::ZERO),
+            Self::PreemptsNever => settings.preempt = false,
             Self::CentisecondsForSeconds
             | Self::PriorityZeroIgnored
             | Self::IntervalZeroAccepted

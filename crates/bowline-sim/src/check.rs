@@ -5,8 +5,10 @@
 
 use crate::state::State;
 use crate::world::{Outcome, Violation};
+use bowline_vrrp::State::Backup;
 use bowline_vrrp::{Event, Fault};
 use core::fmt::Display;
+use core::time::Duration;
 
 mod absence;
 mod announcements;
@@ -17,6 +19,7 @@ mod hand_over;
 mod leases;
 mod moves;
 mod owners;
+mod preemption;
 mod service;
 mod silence;
 
@@ -60,6 +63,7 @@ pub(crate) struct Checkers {
     leases: leases::Leases,
     moves: moves::Moves,
     owners: owners::Owners,
+    preemption: preemption::Preemption,
     service: service::Service,
     silence: silence::Silence,
 }
@@ -75,6 +79,7 @@ impl Checkers {
             leases: leases::Leases,
             moves: moves::Moves,
             owners: owners::Owners::new(state),
+            preemption: preemption::Preemption,
             service: service::Service,
             silence: silence::Silence::new(state),
         }
@@ -94,6 +99,7 @@ impl Checkers {
         self.hand_over.see(seen, state)?;
         self.leases.see(seen, state)?;
         self.service.see(seen, state)?;
+        self.preemption.see(seen, state)?;
         self.clients.see(seen, state)
     }
 
@@ -149,4 +155,11 @@ fn all_know(state: &State, vip: usize) -> bool {
         let for_long = state.local(node).since(status.since) > state.bounds.detection;
         for_long && status.fault != Some(Fault::NotHeld)
     })
+}
+
+/// For how long `node` has been Backup of `vip`.
+fn backup_for(state: &State, node: usize, vip: usize) -> Duration {
+    let status = state.router(node, vip).subject.as_ref().map(|subject| subject.machine().status());
+    let backup = status.filter(|status| status.state == Backup);
+    backup.map_or(Duration::ZERO, |status| state.local(node).since(status.since))
 }

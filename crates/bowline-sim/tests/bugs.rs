@@ -25,6 +25,9 @@ fn provoking(bug: Bug, mut options: Options) -> Options {
     options.routers = options.routers.max(3);
     options.overlap = false;
     (options.loss, options.refusals) = (0, 0);
+    if bug == Bug::PreemptsNever {
+        (options.preempt, options.foreign) = (true, 0);
+    }
     let kinds: &[Kind] = match bug {
         Bug::SkewLost | Bug::TieBreakMissing => &[Kind::PowerOff, Kind::Isolate],
         Bug::CentisecondsForSeconds
@@ -32,7 +35,8 @@ fn provoking(bug: Bug, mut options: Options) -> Options {
         | Bug::TimerNotRearmed
         | Bug::LeaseNotRenewed
         | Bug::AnnounceMissing
-        | Bug::PreemptsAlways => &[Kind::PowerOff],
+        | Bug::PreemptsAlways
+        | Bug::PreemptsNever => &[Kind::PowerOff],
         Bug::PriorityZeroIgnored | Bug::ReleaseBeforeSuccessor => &[Kind::Leave],
         Bug::IntervalZeroAccepted => &[Kind::Spoof],
         Bug::LeaseNeverExpires | Bug::StallIgnored => &[Kind::Hang],
@@ -55,6 +59,7 @@ fn responsible(bug: Bug) -> &'static [&'static str] {
         Bug::TimerNotRearmed | Bug::PreemptsAlways => &["moves"],
         // The Backup that believes it takes over at once; the holder that believes it is nobody's Backup.
         Bug::IntervalZeroAccepted => &["moves", "absence"],
+        Bug::PreemptsNever => &["preemption"],
         Bug::TimerLeftArmed => &["contract"],
         Bug::LeaseNotRenewed | Bug::LeaseNeverExpires | Bug::GuardMissing => &["leases"],
         Bug::AnnounceMissing => &["announcements"],

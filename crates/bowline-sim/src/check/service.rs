@@ -1,12 +1,10 @@
 //! Who can serve goes before who cannot.
 
-use super::{Seen, violation};
+use super::{Seen, backup_for, violation};
 use crate::state::State;
 use crate::world::Outcome;
-use bowline_vrrp::State::Backup;
 use bowline_vrrp::WhenAllBad;
 use bowline_vrrp::timers::HAND_OVER_MAX;
-use core::time::Duration;
 
 #[derive(Debug)]
 pub(super) struct Service;
@@ -63,11 +61,4 @@ impl Service {
             Some(_) | None => Ok(()),
         }
     }
-}
-
-/// For how long `node` has been Backup of `vip`.
-fn backup_for(state: &State, node: usize, vip: usize) -> Duration {
-    let status = state.router(node, vip).subject.as_ref().map(|subject| subject.machine().status());
-    let backup = status.filter(|status| status.state == Backup);
-    backup.map_or(Duration::ZERO, |status| state.local(node).since(status.since))
 }
