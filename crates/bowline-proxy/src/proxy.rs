@@ -352,7 +352,8 @@ impl Proxy {
 
     /// From now on the clients of `listener` are clients of `pool`; its connections stay where they are.
     pub fn retarget(&self, listener: ListenerId, pool: PoolId) {
-        match self.listeners().get_mut(&listener).map(|known| &mut known.state) {
+        let mut listeners = self.listeners();
+        match listeners.get_mut(&listener).map(|known| &mut known.state) {
             Some(State::Open { place, .. } | State::Evicted { place }) => place.pool = pool,
             Some(State::Closed) | None => {}
         }
@@ -362,32 +363,24 @@ impl Proxy {
     /// Stops listening. Clients that wait in the accept queue are served; connections live on. When it returns, the address is
     /// free (or one second has passed, because a worker is stuck).
     pub fn close(&self, listener: ListenerId) {
-        if let Some(known) = self.listeners().get_mut(&listener) {
-            known.state = State::Closed;
-        }
-        self.close_all(&[listener]);
+        self.close_where(|other| other == listener);
     }
 
     /// Closes every listener like [`Proxy::close`]; connections live on until they end or the proxy is stopped.
     pub fn drain(&self) {
-        let closing: Vec<ListenerId> = {
-            let mut listeners = self.listeners();
-            let there = listeners.iter_mut().filter(|(_, known)| !matches!(known.state, State::Closed));
-            there
-                .map(|(listener, known)| {
-                    known.state = State::Closed;
-                    *listener
-                })
-                .collect()
-        };
-        self.close_all(&closing);
+        self.close_where(|_| true);
     }
 
-    fn close_all(&self, closing: &[ListenerId]) {
+    fn close_where(&self, is_meant: impl Fn(ListenerId) -> bool) {
         // Nothing is ever sent: each worker drops its end when it has closed, and the last one ends the wait.
         let (done, closed) = mpsc::sync_channel::<()>(0);
-        for listener in closing {
-            self.tell_all(|| Command::Close { listener: *listener, done: done.clone() });
+        {
+            let mut listeners = self.listeners();
+            let there = listeners.iter_mut().filter(|(_, known)| !matches!(known.state, State::Closed));
+            for (listener, known) in there.filter(|(listener, _)| is_meant(**listener)) {
+                known.state = State::Closed;
+                self.tell_all(|| Command::Close { listener: *listener, done: done.clone() });
+            }
         }
         drop(done);
         let _ = closed.recv_timeout(CLOSE_WAIT);
@@ -450,6 +443,8 @@ impl Proxy {
         }
     }
 
+    /// What is about listeners is told while they are locked: two that change them at the same time are then obeyed in the order
+    /// in which they were, and no worker closes what was opened after it.
     fn tell_all(&self, command: impl Fn() -> Command) {
         for hand in &self.workers {
             hand.mailbox.post(command());

@@ -7,8 +7,8 @@ use bowline_sys::netns::Namespace;
 use common::*;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier};
 
 /// Loopback has the whole of 127.0.0.0/8, so that these come and go as far as the proxy is concerned only.
 const VIRTUAL: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 7, 1));
@@ -116,6 +116,28 @@ fn clients_that_redial_at_once_get_in_nowhere() {
         let _ = bench.proxy.evict(&[VIRTUAL]);
     });
     assert!(served.load(Ordering::Relaxed) >= 20 * CLIENTS);
+}
+
+#[test]
+fn a_listener_that_is_opened_while_others_are_evicted_listens() {
+    let bench = Bench::new(2, 1_000);
+    bench.proxy.set_pool(POOL, Arc::new(pool(&[greeter("hi")])));
+    // As a reload does that gives the address another port. How it meets the eviction is left to chance.
+    for number in 1..=300 {
+        let both = Barrier::new(2);
+        let address = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                both.wait();
+                // Complete or, on a busy machine, overdue.
+                let _ = bench.proxy.evict(&[VIRTUAL]);
+            });
+            both.wait();
+            open(&bench, ListenerId(number), VIRTUAL)
+        });
+        bench.proxy.readmit(&[VIRTUAL]).unwrap();
+        assert_eq!(read(&mut connect(address), 2), b"hi");
+        bench.proxy.close(ListenerId(number));
+    }
 }
 
 /// Holds up the worker that reports the end of a connection.

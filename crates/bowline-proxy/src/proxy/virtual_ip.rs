@@ -43,13 +43,14 @@ impl Proxy {
     /// Listening ends before any connection is reset, and on this thread: a client that redials at once is not let in again, not
     /// even by a worker that is stuck. It waits for the workers a quarter of a second at most.
     pub fn evict(&self, addresses: &[IpAddr]) -> Eviction {
-        for known in self.listeners().values_mut() {
-            stop_listening(known, addresses);
-        }
-        let addresses: Arc<[IpAddr]> = addresses.into();
         // Nothing is ever sent: each worker drops its end when it is done, and the last one ends the wait.
         let (done, all_done) = mpsc::sync_channel::<()>(0);
-        self.tell_all(|| Command::Evict { addresses: Arc::clone(&addresses), done: done.clone() });
+        {
+            let mut listeners = self.listeners();
+            listeners.values_mut().for_each(|known| stop_listening(known, addresses));
+            let addresses: Arc<[IpAddr]> = addresses.into();
+            self.tell_all(|| Command::Evict { addresses: Arc::clone(&addresses), done: done.clone() });
+        }
         drop(done);
         match all_done.recv_timeout(EVICT_WAIT) {
             Ok(()) | Err(mpsc::RecvTimeoutError::Disconnected) => Eviction::Complete,
