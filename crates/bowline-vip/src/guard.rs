@@ -18,6 +18,7 @@ pub(crate) use word::Will;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{self, Write};
+use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
@@ -40,7 +41,8 @@ pub struct GuardCommand {
 /// Between two attempts to start a guard anew. One that ends again and again costs no more than this; meanwhile the lease guards.
 const RESTART_AFTER: Duration = Duration::from_secs(1);
 
-/// How long the end of a guard is waited for that was told to end; it needs a millisecond.
+/// How long the end of a guard is waited for that was told to end; it needs a millisecond, or, with routers armed,
+/// [`child::GONE_WITHIN`] more.
 const END_WITHIN: Duration = Duration::from_secs(1);
 
 /// The daemon's side.
@@ -110,18 +112,6 @@ impl Guard {
     /// Lets it end: the daemon ends in order and has nothing left to be guarded.
     pub(crate) fn dismiss(mut self) {
         self.say(&Word::Farewell);
-        let Some(Running { mut child, words }) = self.running.take() else { return };
-        drop(words);
-        let start = std::time::Instant::now();
-        while start.elapsed() < END_WITHIN {
-            match child.try_wait() {
-                Ok(None) => std::thread::sleep(Duration::from_millis(1)),
-                Ok(Some(_)) | Err(_) => return,
-            }
-        }
-        // Nothing is armed: it would do nothing. It must not be left behind all the same.
-        let _ = child.kill();
-        let _ = child.wait();
     }
 
     fn say(&mut self, word: &Word) {
@@ -146,8 +136,30 @@ impl Running {
             // Its own group: what a terminal sends to the daemon's does not reach it.
             .process_group(0)
             .spawn()?;
+        // From here on it ends with this, also when the next line fails.
         let mut running = Self { child, words };
         running.words.write_all(format!("{}\n", Word::Daemon { pid: std::process::id() }).as_bytes())?;
         Ok(running)
     }
 }
+
+impl Drop for Running {
+    /// The end of its words is the end of the guard, which does what it was armed for. It is waited for, so that neither the
+    /// process nor what is left of it stays behind.
+    fn drop(&mut self) {
+        // It fails when the guard is gone already.
+        let _ = self.words.shutdown(Shutdown::Write);
+        let start = std::time::Instant::now();
+        while start.elapsed() < END_WITHIN {
+            match self.child.try_wait() {
+                Ok(None) => std::thread::sleep(Duration::from_millis(1)),
+                Ok(Some(_)) | Err(_) => return,
+            }
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[cfg(test)]
+mod tests;

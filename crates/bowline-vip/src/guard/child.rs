@@ -17,7 +17,7 @@ use std::time::Duration;
 const LINE_MAX: usize = 1 << 20;
 
 /// How long a daemon may take to end, which gives back much memory first; then two holders are the greater evil.
-const GONE_WITHIN: Duration = Duration::from_millis(80);
+pub(super) const GONE_WITHIN: Duration = Duration::from_millis(80);
 
 const WORDS: u64 = 0;
 const PARENT: u64 = 1;
