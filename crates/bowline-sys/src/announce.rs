@@ -83,15 +83,14 @@ impl Listener {
         Ok(Self { socket, family, addresses: addresses.to_vec() })
     }
 
-    /// The next claim; `None` when there is none for now. Never waits. It may be our own, sent back by the link: its
-    /// [`Claim::mac`] tells.
+    /// The next claim; `None` when there is none for now, or none among the next 64 frames, behind which there may be more: the
+    /// descriptor stays readable then. Never waits. It may be our own, sent back by the link: its [`Claim::mac`] tells.
     ///
     /// # Errors
     /// `ENETDOWN` once when the interface goes down; it hears again when that is up again.
     pub fn next_claim(&self) -> io::Result<Option<Claim>> {
         let mut buffer = [0; FRAME_ROOM];
-        // Ends: each round takes a frame off the socket's bounded queue.
-        loop {
+        for _ in 0..FRAMES_MAX {
             let received = rustix::io::retry_on_intr(|| {
                 rustix::net::recv(&self.socket, &mut buffer[..], RecvFlags::DONTWAIT)
             });
@@ -105,8 +104,12 @@ impl Listener {
                 return Ok(Some(claim));
             }
         }
+        Ok(None)
     }
 }
+
+/// Frames looked at in one call: whoever floods the link with frames that look like claims must not keep anybody here.
+const FRAMES_MAX: usize = 64;
 
 /// Whether an IPv4 lease ([`crate::rtnetlink::Lease`]) on `interface` is found by those who ask for it: with some values of
 /// `net.ipv4.conf.*.arp_ignore` (Documentation/networking/ip-sysctl.rst) the kernel is silent about addresses of scope host (3), or

@@ -1,7 +1,7 @@
 //! The advert thread: every machine, every packet, every advert on time.
 //!
 //! ```text
-//!   wake ─▶ read all packets ─▶ (stood still? tell the machines) ─▶ faults, answers, wishes ─▶ timers ─▶ show ─▶ sleep
+//!   wake ─▶ read packets ─▶ (stood still? tell the machines) ─▶ faults, answers, wishes ─▶ timers ─▶ show ─▶ sleep
 //! ```
 //!
 //! It waits in one place, its epoll instance. It never asks the kernel for what takes the lock on network configuration, takes no

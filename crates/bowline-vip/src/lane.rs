@@ -18,8 +18,13 @@ use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
-/// Packets taken from one socket in one round: more than its buffer holds for long, and an end to it while somebody floods the link.
-const PACKETS_MAX: usize = 4096;
+/// Packets taken from one socket in one round: many times what a link with many routers has between two rounds, and little enough
+/// that adverts are on time while somebody floods the link. What is left ends the next wait at once.
+const PACKETS_MAX: usize = 64;
+
+/// The same where the next thing is to take over, or to find that others have: what came in time must be read before, wherever it
+/// lies. A socket's buffer holds no more.
+const PACKETS_BEFORE_TAKEOVER_MAX: usize = 4096;
 
 /// Adverts that cannot be sent for so long, though never fewer than three, are a fault.
 const CANNOT_SEND_AFTER: Duration = Duration::from_secs(1);
@@ -153,7 +158,7 @@ impl Lane {
         self.wiring
     }
 
-    /// Reads everything that came, before any timer is judged. After a standstill the machine hears it, but says nothing, and
+    /// Reads what came, before any timer is judged. After a standstill the machine hears it, but says nothing, and
     /// is told of the standstill then.
     pub(crate) fn hear_link(
         &mut self,
@@ -163,7 +168,10 @@ impl Lane {
     ) {
         self.muted = round.late > self.patience();
         self.stalled = false;
-        for _ in 0..PACKETS_MAX {
+        let takes_over =
+            self.machine.status().state == State::Backup && self.due().is_some_and(|due| due <= round.now);
+        let max = if self.muted || takes_over { PACKETS_BEFORE_TAKEOVER_MAX } else { PACKETS_MAX };
+        for _ in 0..max {
             match self.wiring.socket.receive(buffer) {
                 Ok(packet) => match judge(self.machine.config(), &packet) {
                     Ok(advert) => self.heard(advert, round),
@@ -473,3 +481,6 @@ fn judge(config: &Config, packet: &Received<'_>) -> Result<Advert, Discard> {
         },
     )
 }
+
+#[cfg(test)]
+mod tests;

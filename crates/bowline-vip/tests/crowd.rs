@@ -1,7 +1,9 @@
-//! Many routers on one host: what is long for one of them is no other's loss.
+//! Many routers on one host, and many packets: what is long for one of them is no other's loss.
 
 mod common;
 
+use bowline_sys::announce::{Announcer, Frame};
+use bowline_sys::vrrp_socket::{Family, Membership, VrrpSocket};
 use bowline_vip::Router;
 use bowline_vrrp::{Settings, State, Vrid};
 use common::*;
@@ -68,4 +70,62 @@ fn the_long_end_of_many_costs_no_other_its_lease() {
         assert_eq!(status.unwrap().vrrp.state, State::Active);
     }
     assert!(node.vips.counters().iter().all(|(_, tally)| tally.leases_lost == 0));
+}
+
+const FLOODED: u8 = 6;
+const FLOOD_LASTS: Duration = Duration::from_secs(3);
+
+#[test]
+fn a_flood_of_nonsense_moves_nothing_and_adverts_go_on() {
+    let Some(([a, b, c], _switch)) = three_hosts() else { return };
+    let of = |host: &Host| {
+        let numbered = |number| {
+            let settings = Settings {
+                vrid: Vrid::new(number).unwrap(),
+                ..settings_of(host.number, host.v4(), &[&vip(number)])
+            };
+            Router { name: format!("vip-{number}"), ..router(settings) }
+        };
+        let node = Node::start_all(host, (1..=FLOODED).map(numbered).collect());
+        (1..=FLOODED).for_each(|number| node.vips.set_can_serve(&format!("vip-{number}"), true));
+        node
+    };
+    let first = of(&a);
+    wait_until("all are held", || first.vips.status().iter().all(|status| status.vrrp.held));
+    let second = of(&b);
+    wait_until("adverts are heard", || second.tally().adverts_received > 5);
+
+    let sent = |node: &Node| node.vips.counters().iter().map(|(_, tally)| tally.adverts_sent).sum::<u64>();
+    let (before, start) = (sent(&first), Instant::now());
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| flood(&c, start));
+        }
+    });
+    let (sent, lasted) = (sent(&first) - before, start.elapsed());
+    let tallies: Vec<_> = first.vips.counters().into_iter().map(|(_, tally)| tally).collect();
+    let discarded = tallies.iter().flat_map(|tally| &tally.discarded).map(|(_, count)| count).sum::<u64>();
+    let due = lasted.as_millis() as u64 / 100 * u64::from(FLOODED);
+    println!("{discarded} discarded, {sent} of {due} adverts in {lasted:?}");
+    assert!(discarded > 1_000 * u64::from(FLOODED), "that was no flood");
+    assert!(sent * 2 > due, "{sent} of {due} adverts");
+    for (node, state) in [(&first, State::Active), (&second, State::Backup)] {
+        assert!(node.vips.status().iter().all(|status| status.vrrp.state == state), "{:#?}", node.vips);
+        assert_eq!(node.stand.evictions(), 0);
+    }
+    assert!(tallies.iter().all(|tally| tally.leases_lost == 0));
+}
+
+/// Noise for every router of the link, and frames that say nothing of an address of theirs.
+fn flood(host: &Host, start: Instant) {
+    let interfaces = host.netlink().interfaces().unwrap();
+    let link = interfaces.by_name(LINK).unwrap();
+    let socket = host.inside(|| VrrpSocket::open(link, Family::V4, Membership::None)).unwrap();
+    let announcer = host.inside(|| Announcer::open(link.index)).unwrap();
+    let probe = Frame::probe(ip(&vip(1)), link.mac.unwrap());
+    while start.elapsed() < FLOOD_LASTS {
+        // Of what the link has no room for nothing is expected.
+        let _ = socket.send(host.v4(), ip("224.0.0.18"), b"noise");
+        let _ = announcer.send(&probe);
+    }
 }

@@ -127,6 +127,32 @@ fn what_others_say_of_an_address_is_heard_and_all_else_is_not() {
 }
 
 #[test]
+fn a_flood_of_what_is_no_claim_keeps_nobody_here() {
+    let Some((left, right)) = pair() else { return };
+    let announcer = announcer(&right);
+    for address in addresses() {
+        let listener = listener(&left, address);
+        let good = Frame::announcement(address, ELSEWHERE, Role::Host);
+        let mut bad = good.bytes().to_vec();
+        // Another kind of hardware; another checksum. The kernel's filter looks at neither.
+        bad[if address.is_ipv4() { 15 } else { 56 }] ^= 0xff;
+        for _ in 0..FRAMES_MAX {
+            rustix::net::send(&announcer.socket, &bad, SendFlags::empty()).unwrap();
+        }
+        announcer.send(&good).unwrap();
+        readable(&listener);
+        assert_eq!(listener.next_claim().unwrap(), None, "that was enough for once");
+        let mut claim = None;
+        until("the claim behind them", || {
+            readable(&listener);
+            claim = listener.next_claim().unwrap();
+            claim.is_some()
+        });
+        assert_eq!(claim, Some(Claim { address, mac: ELSEWHERE, kind: ClaimKind::Has }));
+    }
+}
+
+#[test]
 fn every_address_of_a_listener_is_heard() {
     const COUNT: u8 = 20;
     let Some((left, right)) = pair() else { return };

@@ -1,0 +1,86 @@
+use super::*;
+use crate::testing::config;
+use crate::wiring;
+use bowline_sys::netns::{LinkState, Namespace};
+use bowline_sys::rtnetlink::{Link, Rtnetlink};
+use bowline_sys::vrrp_socket::Membership;
+use std::sync::mpsc::sync_channel;
+
+const SOURCES: [&str; 2] = ["10.0.0.1", "10.0.0.2"];
+const LATER: Duration = Duration::from_secs(10);
+
+/// More than is read in a round, and less than a socket has room for.
+const FLOOD: u64 = 3 * PACKETS_MAX as u64;
+
+/// The ends of a link, each in a namespace of its own.
+fn ends() -> Option<[(Namespace, Link); 2]> {
+    let namespaces = match (Namespace::create(), Namespace::create()) {
+        (Ok(a), Ok(b)) => [a, b],
+        (Err(error), _) | (_, Err(error)) if error.kind() == io::ErrorKind::PermissionDenied => {
+            println!("skipped: making a network namespace needs root");
+            return None;
+        }
+        (Err(error), _) | (_, Err(error)) => panic!("making a namespace: {error}"),
+    };
+    let [a, b] = &namespaces;
+    a.join("lan0", b, "lan0").unwrap();
+    for (namespace, source) in namespaces.iter().zip(SOURCES) {
+        namespace.add_address("lan0", source.parse().unwrap(), 24).unwrap();
+        namespace.set_link("lan0", LinkState::Up).unwrap();
+    }
+    Some(namespaces.map(|namespace| {
+        let netlink = namespace.inside(Rtnetlink::open).unwrap().unwrap();
+        let start = std::time::Instant::now();
+        loop {
+            let link = netlink.interfaces().unwrap().by_name("lan0").unwrap().clone();
+            if link.running {
+                return (namespace, link);
+            }
+            assert!(start.elapsed() < Duration::from_secs(20), "the link does not run");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }))
+}
+
+fn lane(namespace: &Namespace, link: &Link) -> Lane {
+    let config = config(&["10.0.0.9"], SOURCES[0]);
+    let wiring = namespace.inside(|| wiring::open(link, &config)).unwrap().unwrap();
+    let status = VirtualRouter::new(config.clone(), now()).status();
+    let cell = Cell::new("api".into(), None, config.clone(), link.index, status);
+    Lane::new(Known { id: 0, cell: Arc::new(cell) }, config, wiring, now())
+}
+
+#[test]
+fn a_flood_is_read_a_part_at_a_time_except_before_a_takeover_and_after_a_standstill() {
+    let Some([(here, link), (there, far)]) = ends() else { return };
+    let sender = there
+        .inside(|| VrrpSocket::open(&far, bowline_sys::vrrp_socket::Family::V4, Membership::None))
+        .unwrap()
+        .unwrap();
+    let (said, _heard) = sync_channel(1);
+    let (ordered, spoke) = (Flag::new(false), Flag::new(false));
+    let round = |now, late| Round { now, late, alive: true, said: &said, ordered: &ordered, spoke: &spoke };
+    let begun = now();
+    for (is_backup, at, late, read_at_once) in [
+        (true, begun, Duration::ZERO, PACKETS_MAX as u64),
+        (true, begun + LATER, Duration::ZERO, FLOOD),
+        (false, begun + LATER, LATER, FLOOD),
+    ] {
+        let mut lane = lane(&here, &link);
+        if is_backup {
+            lane.start(Faults::default(), round(begun, Duration::ZERO));
+        }
+        for _ in 0..FLOOD {
+            sender.send(SOURCES[1].parse().unwrap(), "224.0.0.18".parse().unwrap(), b"noise").unwrap();
+        }
+        let read =
+            |lane: &Lane| lane.cell.counters.read().discarded.iter().map(|(_, count)| count).sum::<u64>();
+        let others = |_| false;
+        let mut buffer = Box::new([0; ROOM]);
+        lane.hear_link(&mut buffer, others, round(at, late));
+        assert_eq!(read(&lane), read_at_once, "Backup: {is_backup}, late: {late:?}");
+        while read(&lane) < FLOOD {
+            lane.hear_link(&mut buffer, others, round(at, late));
+        }
+    }
+}
