@@ -135,6 +135,35 @@ fn a_source_that_is_configured_anew_is_looked_for() {
 }
 
 #[test]
+fn a_link_local_address_that_is_asked_about_is_waited_for_while_others_are_served() {
+    // A link as it is at boot: the kernel asks whether another host has its address, once a second and here for long.
+    let Some((a, _b)) = two_hosts() else { return };
+    for (setting, value) in [("accept_dad", "1"), ("dad_transmits", "5")] {
+        a.inside(|| std::fs::write(format!("/proc/sys/net/ipv6/conf/{LINK}/{setting}"), value)).unwrap();
+    }
+    a.set_link(LinkState::Down);
+    a.set_link(LinkState::Up);
+    let mut source = None;
+    wait_until("an address to come", || {
+        let interfaces = a.netlink().interfaces().unwrap();
+        source = interfaces.coming_link_local(a.link_index());
+        source.is_some()
+    });
+    let source = source.unwrap().into();
+    let v6 = Router {
+        name: "v6".to_owned(),
+        ..router(settings_of(a.number, source, &["fe80::9:100", "2001:db8::100"]))
+    };
+    let node = Node::start_all(&a, vec![router(settings(&a, &[VIP])), v6]);
+    let of = |index: usize| node.vips.status().remove(index).vrrp;
+    ["api", "v6"].iter().for_each(|name| node.vips.set_can_serve(name, true));
+    node.wait_held(&a, VIP);
+    assert_eq!((of(1).state, of(1).fault), (State::Fault, Some(Fault::NoSource)));
+    wait_until("both are held", || of(1).held && a.has("2001:db8::100"));
+    assert_eq!((node.tally().leases_lost, node.tally().send_failures), (0, 0));
+}
+
+#[test]
 fn changes_that_were_missed_are_looked_for_after_all_that_were_not() {
     let Some((a, _b)) = two_hosts() else { return };
     // Its source comes after everything else.

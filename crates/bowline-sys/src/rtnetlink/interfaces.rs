@@ -72,6 +72,16 @@ impl Interfaces {
         })
     }
 
+    /// The same, and while there is none the one about which the kernel still asks: nothing can be sent from it yet.
+    pub fn coming_link_local(&self, interface: u32) -> Option<Ipv6Addr> {
+        let of_link = self.addresses.iter().filter(|own| own.interface == interface && !own.is_ours());
+        let coming = of_link.filter_map(|own| match own.address {
+            IpAddr::V6(address) if own.scope == Scope::Link => Some(address),
+            IpAddr::V6(_) | IpAddr::V4(_) => None,
+        });
+        self.link_local(interface).or_else(|| coming.into_iter().next())
+    }
+
     /// Where this host has `address`, whoever added it.
     pub fn having(&self, address: IpAddr) -> impl Iterator<Item = &Address> {
         self.addresses.iter().filter(move |own| own.address == address)

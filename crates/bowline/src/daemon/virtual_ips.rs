@@ -10,7 +10,7 @@ use crate::view::{VirtualIpView, is_usable};
 use bowline_plan::{NodePlan, VirtualRouter};
 use bowline_pool::{Reason, Snapshot};
 use bowline_proxy::{Liveness, Proxy};
-use bowline_vip::{GuardCommand, Serving, Sink};
+use bowline_vip::{GuardCommand, Router, Serving, Sink};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -30,6 +30,8 @@ pub(crate) const GUARD: &str = "guard";
 pub(super) struct VirtualIps {
     running: Option<Arc<bowline_vip::VirtualIps>>,
     plans: Vec<VirtualRouter>,
+    /// What they are on this host.
+    routers: Vec<Router>,
     /// Where each of them lives, by its name.
     interfaces: BTreeMap<String, String>,
     trackers: Vec<Tracker>,
@@ -56,10 +58,16 @@ impl VirtualIps {
         proxy: &Arc<Proxy>,
         observer: &Arc<Observer>,
     ) -> Result<(), Vec<String>> {
-        if plan.virtual_routers == self.plans {
+        let planned_before = plan.virtual_routers == self.plans;
+        let routers = match routers::routers(plan) {
+            // What this host has no place for at the moment, as an address that is missing, is a fault of what is at work.
+            Err(_) if planned_before => return Ok(()),
+            routers => routers?,
+        };
+        // The same plan means another router where the address that it is for is on another interface now.
+        if planned_before && routers == self.routers {
             return Ok(());
         }
-        let routers = routers::routers(plan)?;
         let interfaces =
             routers.iter().map(|router| (router.name.clone(), router.interface.clone())).collect();
         // From before the first one, and until after the last: they depend on it. While there are none, nobody is woken for them.
@@ -68,6 +76,7 @@ impl VirtualIps {
             proxy.watch_closely(true);
         }
         let watched = Arc::clone(proxy);
+        let at_work = routers.clone();
         let (running, proxy, observer) = (self.running.clone(), Arc::clone(proxy), Arc::clone(observer));
         let work = move || {
             let sink = Arc::new(ToObserver(observer));
@@ -88,6 +97,7 @@ impl VirtualIps {
         self.running = Some(started.map_err(|error| vec![format!("virtual IPs: {error}")])?);
         watched.watch_closely(are_any);
         self.plans.clone_from(&plan.virtual_routers);
+        self.routers = at_work;
         self.interfaces = interfaces;
         Ok(())
     }
@@ -120,6 +130,7 @@ impl VirtualIps {
     /// Hands everything over, beside the runtime; the receiver is told when that is done. `None` where there is nothing.
     pub(super) fn leave(&mut self) -> Option<oneshot::Receiver<()>> {
         self.plans.clear();
+        self.routers.clear();
         // A tracker holds the routers, too: it has to be gone before they can be left.
         let trackers = std::mem::take(&mut self.trackers);
         let running = self.running.take()?;

@@ -114,8 +114,12 @@ fn an_address_that_is_not_usable_is_not_there_yet() {
     for flag in [wire::IFA_F_TENTATIVE, wire::IFA_F_DADFAILED] {
         let tentative = Address { flags: AddressFlags(flag), ..address(1, "fe80::1/64") };
         let interfaces = Interfaces::new(vec![link(1, "eth0")], vec![tentative.clone()]);
+        assert!(!interfaces.can_send_from(1, tentative.address));
+        assert_eq!(interfaces.coming_link_local(1).map(IpAddr::from), Some(tentative.address));
         assert_eq!(interfaces.link_local(1), None);
         let both = Interfaces::new(vec![link(1, "eth0")], vec![tentative, address(1, "fe80::7/64")]);
+        assert_eq!(both.coming_link_local(1), both.link_local(1));
+        assert!(both.can_send_from(1, both.link_local(1).unwrap().into()));
         assert_eq!(both.link_local(1), Some("fe80::7".parse().unwrap()));
     }
 }

@@ -95,7 +95,8 @@ fn source(router: &VirtualRouter, link: &Link, interfaces: &Interfaces) -> Resul
     let address = router.addresses.first().copied().ok_or("it has no address")?;
     if address.is_ipv6() && !router.unicast {
         let missing = || format!("{} has no link-local address to send adverts from; is IPv6 on?", link.name);
-        return interfaces.link_local(link.index).map(IpAddr::V6).ok_or_else(missing);
+        // One that the kernel still asks about, as at boot, is waited for (`Fault::NoSource`).
+        return interfaces.coming_link_local(link.index).map(IpAddr::V6).ok_or_else(missing);
     }
     let here = |source: &IpAddr| interfaces.having(*source).any(|found| found.interface == link.index);
     let planned = router.source.filter(here);
