@@ -47,6 +47,14 @@ pub struct Connection {
     id: wire::Id,
 }
 
+impl Connection {
+    /// One that cannot be: without ports.
+    fn none() -> Self {
+        let nowhere = SocketAddr::from(([0; 4], 0));
+        Self { local: nowhere, remote: nowhere, id: wire::Id::none() }
+    }
+}
+
 /// What became of connections that were to be ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Ended {
@@ -61,7 +69,9 @@ pub struct Ended {
 pub enum EndError {
     /// The kernel was built without `CONFIG_INET_DIAG_DESTROY`.
     Unsupported,
-    /// `EPERM` without `CAP_NET_ADMIN`; `ENOENT` when the kernel has no sock_diag for TCP.
+    /// The kernel has no sock_diag for TCP: it was built without `CONFIG_INET_TCP_DIAG`, or that is a module that is not there.
+    Unlisted,
+    /// `EPERM` without `CAP_NET_ADMIN`.
     Kernel(io::Error),
 }
 
@@ -69,6 +79,9 @@ impl std::fmt::Display for EndError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Unsupported => write!(f, "this kernel cannot end other sockets (CONFIG_INET_DIAG_DESTROY)"),
+            Self::Unlisted => {
+                write!(f, "this kernel cannot list sockets (CONFIG_INET_TCP_DIAG, module tcp_diag)")
+            }
             Self::Kernel(_) => write!(f, "the kernel does not end the connections"),
         }
     }
@@ -77,7 +90,7 @@ impl std::fmt::Display for EndError {
 impl std::error::Error for EndError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Unsupported => None,
+            Self::Unsupported | Self::Unlisted => None,
             Self::Kernel(source) => Some(source),
         }
     }
@@ -102,6 +115,25 @@ impl SockDiag {
     /// When descriptors or kernel memory are exhausted, or the kernel has no sock_diag (`EPROTONOSUPPORT`).
     pub fn open() -> io::Result<Self> {
         Ok(Self { netlink: Netlink::open(Some(netlink::SOCK_DIAG))? })
+    }
+
+    /// The same where connections can be listed and ended; whether they can is a matter of how the kernel was built.
+    ///
+    /// # Errors
+    /// See [`EndError`].
+    pub fn open_to_end() -> Result<Self, EndError> {
+        let not_there = |error: io::Error| match Errno::from_io_error(&error) {
+            Some(Errno::PROTONOSUPPORT | Errno::NOENT) => EndError::Unlisted,
+            _ => error.into(),
+        };
+        let opened = Self::open().map_err(not_there)?;
+        let nobody = [IpAddr::from([0; 4])];
+        let filter = Filter { side: Side::Local, addresses: &nobody, port: Some(0) };
+        opened.connections(&filter).map_err(not_there)?;
+        // There is none of this kind: a kernel that could end it says so.
+        let none = Connection::none();
+        opened.end(&[none])?;
+        Ok(opened)
     }
 
     /// The connections that `filter` describes. The kernel looks through all of its sockets once for each family.

@@ -102,6 +102,12 @@ pub enum Event {
         /// Why.
         error: String,
     },
+    /// This kernel does not end connections of other processes, as of an API server that listens on all addresses, or of workers that
+    /// hang: their clients are not told when an address goes. Told once, at the start.
+    CannotEndConnections {
+        /// Why.
+        error: String,
+    },
     /// The host's interfaces cannot be looked at, which is necessary after changes that were missed; tried again until they can.
     LookFailed {
         /// What the kernel said.

@@ -45,6 +45,8 @@ pub struct Status {
     /// State, holder, reason, since when, priority and who was heard; times are those of this host's monotonic clock
     /// ([`bowline_sys::clock`]).
     pub vrrp: bowline_vrrp::Status,
+    /// Whether connections that other processes have to the addresses are ended with them; not every kernel does that.
+    pub ends_connections: bool,
 }
 
 /// Why virtual IPs cannot be started, or changed. Nothing was changed then.

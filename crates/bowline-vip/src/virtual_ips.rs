@@ -39,6 +39,8 @@ pub struct VirtualIps {
     sink: Arc<dyn Sink>,
     known: Mutex<Vec<Registered>>,
     threads: Option<Threads>,
+    /// Whether the kernel ends connections of other processes.
+    ends_connections: bool,
 }
 
 #[derive(Debug)]
@@ -84,10 +86,14 @@ impl VirtualIps {
         let prepared = prepare(&interfaces, routers)?;
         let shared = Arc::new(Shared::new().map_err(StartError::system("make wakers"))?);
         let (said, heard) = sync_channel(SAID_MAX);
+        let (sock_diag, cannot_end) = match SockDiag::open_to_end() {
+            Ok(sock_diag) => (Some(sock_diag), None),
+            Err(error) => (None, Some(error)),
+        };
         let guard = Guard::start(guard).map_err(StartError::system("start the guard"))?;
         let hands = Hands {
             rtnetlink,
-            sock_diag: SockDiag::open().ok(),
+            sock_diag,
             serving: Arc::clone(&serving),
             voice: Voice { said: said.clone(), shared: Arc::clone(&shared) },
         };
@@ -97,7 +103,11 @@ impl VirtualIps {
             .map_err(StartError::system("wait for the kernel"))?;
         let teller = Teller::new(Arc::clone(&shared), heard, Arc::clone(&sink))
             .map_err(StartError::system("wait for events"))?;
-        let mut this = Self { shared, sink, known: Mutex::new(Vec::new()), threads: None };
+        let ends_connections = cannot_end.is_none();
+        let mut this = Self { shared, sink, known: Mutex::new(Vec::new()), threads: None, ends_connections };
+        if let Some(error) = cannot_end {
+            this.sink.event(Event::CannotEndConnections { error: error.to_string() });
+        }
         this.add_all(prepared, &interfaces);
         this.threads = Some(this.start_threads(adverts, keeper, teller)?);
         Ok(this)
@@ -228,6 +238,7 @@ impl VirtualIps {
                 addresses: settings.addresses.as_slice().to_vec(),
                 source: settings.source,
                 vrrp: registered.known.cell.status(),
+                ends_connections: self.ends_connections,
             }
         };
         self.known().iter().filter(present).map(status).collect()

@@ -148,3 +148,12 @@ fn nothing_matches_no_address_and_nobody_is_ended_twice() {
     assert_eq!(diag.end_all(&local(&[address.ip()]), || ()).unwrap().ended, 1);
     assert_eq!(diag.end_all(&local(&[address.ip()]), || ()).unwrap(), Ended::default());
 }
+
+#[test]
+fn what_this_kernel_can_do_is_known_before_it_is_needed() {
+    let Some((left, _right)) = pair() else { return };
+    left.inside(SockDiag::open_to_end).expect("kernels of today can");
+    // What is asked for it is nobody's.
+    let none = diag(&left).end(&[Connection::none()]).unwrap();
+    assert_eq!(none, Ended { ended: 0, gone: 1 });
+}

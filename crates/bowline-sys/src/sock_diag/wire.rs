@@ -33,6 +33,7 @@ const ADDRESSES_MAX: usize = 1024;
 
 /// `struct inet_diag_sockid`: ports, addresses, interface, cookie.
 const ID: usize = 48;
+const COOKIE: usize = 8;
 /// Where it stands in `struct inet_diag_msg`: after family, state, timer and retransmissions.
 const ID_IN_ANSWER: usize = 4;
 
@@ -41,6 +42,15 @@ const ID_IN_ANSWER: usize = 4;
 pub(super) struct Id {
     family: u8,
     bytes: [u8; ID],
+}
+
+impl Id {
+    /// That of a socket without ports, addresses and cookie (`INET_DIAG_NOCOOKIE`, all ones).
+    pub(super) fn none() -> Self {
+        let mut bytes = [0; ID];
+        bytes[ID - COOKIE..].fill(0xff);
+        Self { family: AF_INET, bytes }
+    }
 }
 
 /// The filter for the sockets of one family; `None` when none of that family can be meant.

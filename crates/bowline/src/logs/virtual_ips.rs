@@ -32,6 +32,10 @@ pub(super) fn write(event: &Event) {
         Event::ConnectionsStay { router, error } => {
             warn!(%router, %error, "connections of other processes to the address cannot be ended; silent clients will wait");
         }
+        Event::CannotEndConnections { error } => {
+            warn!(%error, "when an address goes, clients of other processes on it (an API server beside this one) will wait for \
+                   nothing; load the module or run a kernel that can");
+        }
         Event::LookFailed { error } => {
             warn!(%error, "the interfaces of this host cannot be listed; tried again until they can");
         }

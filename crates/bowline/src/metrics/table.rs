@@ -142,6 +142,8 @@ metrics! {
     VIRTUAL_IP_HELD: Gauge "virtual_ip_held" ["virtual_ip", "address"] "1 while the address is held on this node";
     VIRTUAL_IP_PRIORITY: Gauge "vrrp_priority" ["virtual_ip"] "What the virtual router advertises, or would";
     VIRTUAL_IP_CAN_SERVE: Gauge "virtual_ip_can_serve" ["virtual_ip"] "1 while clients would be served on this node";
+    VIRTUAL_IP_ENDS_CONNECTIONS: Gauge "virtual_ip_ends_connections" ["virtual_ip"]
+        "1 where the kernel can end connections of other processes to an address that goes";
     VIRTUAL_IP_TRANSITIONS: Counter "vrrp_transitions" ["virtual_ip", "to"]
         "Changes of the virtual router's state, by the state they led to";
     ADVERTS_SENT: Counter "vrrp_adverts_sent" ["virtual_ip"] "Adverts sent; over unicast, one to each peer";

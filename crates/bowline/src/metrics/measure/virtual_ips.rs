@@ -5,8 +5,8 @@ use crate::metrics::Value;
 use crate::metrics::table::{
     ADVERTS_DISCARDED, ADVERTS_FAILED, ADVERTS_RECEIVED, ADVERTS_SENT, ADVERTS_WITHHELD, ANNOUNCEMENTS,
     DUPLICATE_HOLDERS, LEASE_RENEWAL_MAX, LEASE_RENEWAL_SECONDS, LEASE_RENEWALS, LEASE_RENEWALS_FAILED,
-    LEASES_LOST, VIRTUAL_IP_CAN_SERVE, VIRTUAL_IP_HELD, VIRTUAL_IP_PRIORITY, VIRTUAL_IP_STALLS,
-    VIRTUAL_IP_STATE, VIRTUAL_IP_TRANSITIONS,
+    LEASES_LOST, VIRTUAL_IP_CAN_SERVE, VIRTUAL_IP_ENDS_CONNECTIONS, VIRTUAL_IP_HELD, VIRTUAL_IP_PRIORITY,
+    VIRTUAL_IP_STALLS, VIRTUAL_IP_STATE, VIRTUAL_IP_TRANSITIONS,
 };
 use crate::view::VirtualIpView;
 use bowline_vrrp::State;
@@ -24,6 +24,7 @@ pub(super) fn measure(view: &VirtualIpView, show: Show<'_>) {
     }
     show(VIRTUAL_IP_PRIORITY, name(), Value::Whole(vrrp.priority.into()));
     show(VIRTUAL_IP_CAN_SERVE, name(), flag(vrrp.can_serve));
+    show(VIRTUAL_IP_ENDS_CONNECTIONS, name(), flag(status.ends_connections));
     for (state, count) in &tally.transitions {
         show(VIRTUAL_IP_TRANSITIONS, with(state.as_str()), Value::Whole(*count));
     }
