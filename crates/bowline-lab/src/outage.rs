@@ -14,7 +14,7 @@ mod long;
 mod request;
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -137,9 +137,28 @@ pub struct Progress {
 struct Warmth {
     answered_by: Counts,
     progress: Progress,
-    good_in_a_row: usize,
+    /// When the last good requests were sent, if they were so in a row: as many as it takes.
+    good: VecDeque<Instant>,
+    /// When each long connection received something for the last time, by the number of its slot.
+    long_heard: BTreeMap<usize, Instant>,
     long_open: usize,
     long_wanted: usize,
+}
+
+impl Warmth {
+    fn judge(&mut self, sample: &Sample, start: Instant) {
+        if !sample.is_good() {
+            return self.good.clear();
+        }
+        self.good.push_back(start);
+        if self.good.len() > figures::GOOD_IN_A_ROW {
+            self.good.pop_front();
+        }
+    }
+
+    fn is_good(&self) -> bool {
+        self.good.len() >= figures::GOOD_IN_A_ROW
+    }
 }
 
 impl Client {
@@ -163,7 +182,19 @@ impl Client {
     /// Whether every long connection has received something and the last 25 requests were good: what must hold before a fault.
     pub fn is_warm(&self) -> bool {
         let warmth = self.warmth.lock().unwrap_or_else(PoisonError::into_inner);
-        warmth.good_in_a_row >= figures::GOOD_IN_A_ROW && warmth.long_open >= warmth.long_wanted
+        warmth.is_good() && warmth.long_open >= warmth.long_wanted
+    }
+
+    /// Whether it is known by now what a fault at `moment` has done: the last 25 requests were good and sent after it, and each
+    /// long connection is being served, or hangs.
+    pub fn has_settled(&self, moment: Instant) -> bool {
+        let warmth = self.warmth.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let is_decided = |heard: &Instant| long::is_decided(now.saturating_duration_since(*heard));
+        warmth.is_good()
+            && warmth.good.front().is_some_and(|first| *first >= moment)
+            && warmth.long_heard.len() >= warmth.long_wanted
+            && warmth.long_heard.values().all(is_decided)
     }
 
     /// What it has seen so far.
@@ -304,12 +335,13 @@ async fn measure(prepared: Rc<Prepared>, stopped: oneshot::Receiver<()>, warmth:
         idle: Notify::new(),
         in_flight: RefCell::new(0),
     });
-    let open = |talks, count| -> Vec<_> {
-        let slot = |_| long::open(Rc::clone(&prepared), Rc::clone(&record), talks);
-        (0..count).map(slot).collect()
+    let open = |talks, numbers: std::ops::Range<usize>| -> Vec<_> {
+        let slot = |number| long::open(Rc::clone(&prepared), Rc::clone(&record), talks, number);
+        numbers.map(slot).collect()
     };
-    let talking = open(true, prepared.settings.talking);
-    let silent = open(false, prepared.settings.silent);
+    let (talkers, all) = (prepared.settings.talking, prepared.settings.talking + prepared.settings.silent);
+    let talking = open(true, 0..talkers);
+    let silent = open(false, talkers..all);
     tokio::select! {
         () = tick(&prepared, &record) => {}
         _ = stopped => {}
@@ -349,7 +381,7 @@ async fn ask(prepared: Rc<Prepared>, record: Rc<Record>, lag: Duration) {
     };
     let sample = Sample { start, took, outcome };
     record.warm(|warmth| {
-        warmth.good_in_a_row = if sample.is_good() { warmth.good_in_a_row + 1 } else { 0 };
+        warmth.judge(&sample, record.epoch + start);
         warmth.progress.requests += 1;
         match &sample.outcome {
             Ok(server) => *warmth.answered_by.entry(server.clone()).or_default() += 1,

@@ -4,10 +4,13 @@ mod bowline;
 mod frr;
 mod jail;
 mod keepalived;
+mod quota;
 
 use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
+
+use anyhow::bail;
 
 use crate::lan::Host;
 
@@ -100,6 +103,11 @@ impl fmt::Debug for dyn Subject + '_ {
     }
 }
 
+/// Why nobody's CPU time can be limited here, `None` when it can.
+pub fn quota_missing() -> Option<String> {
+    quota::Quota::missing()
+}
+
 /// A virtual router that runs; ended, with everything it started, when dropped.
 pub trait Running: fmt::Debug + Send {
     /// The planned stop: SIGTERM; returns when it has ended.
@@ -134,6 +142,30 @@ pub trait Running: fmt::Debug + Send {
     /// # Errors
     /// When it has ended.
     fn freeze(&mut self, frozen: bool) -> anyhow::Result<()>;
+
+    /// Holds one of the threads that serve clients still, or lets it go; everything else runs on.
+    ///
+    /// # Errors
+    /// When it has ended, or serves nobody.
+    fn wedge(&mut self, wedged: bool) -> anyhow::Result<()> {
+        bail!("it has nobody to {} who serves clients", if wedged { "hold" } else { "let go" })
+    }
+
+    /// Leaves a hundredth of a CPU to what serves clients, or gives it back.
+    ///
+    /// # Errors
+    /// When it has ended, serves nobody, or there is no such quota here.
+    fn starve(&mut self, starved: bool) -> anyhow::Result<()> {
+        bail!("it has nobody to {} who serves clients", if starved { "starve" } else { "feed" })
+    }
+
+    /// Whether it takes part by now, as one that could take over.
+    ///
+    /// # Errors
+    /// When it does not tell.
+    fn is_ready(&mut self) -> anyhow::Result<bool> {
+        Ok(true)
+    }
 
     /// Whether it still runs.
     fn alive(&mut self) -> bool;

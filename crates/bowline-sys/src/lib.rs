@@ -10,6 +10,7 @@ pub mod capability;
 pub mod child;
 pub mod clock;
 pub mod epoll;
+pub mod hold;
 pub mod host;
 pub mod limits;
 pub mod mac;

@@ -32,7 +32,7 @@ pub struct Args {
     #[command(flatten)]
     vip: vip::VipArgs,
     /// Only this fault, instead of all: killed, frozen, not-ready, unreachable, graceful-stop, all-down; with --vip: link-cut,
-    /// stop, kill, freeze, one-way, heal, return, unreachable
+    /// stop, kill, freeze, one-way, heal, return, unreachable, wedged, starved
     #[arg(long, value_name = "NAME")]
     fault: Option<String>,
     /// What to print: text for people, json and yaml for programs
@@ -48,7 +48,7 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<(), Failure> {
     if args.vip.vip {
         let faults = faults(args.fault.as_deref(), &bowline_lab::failover::Fault::ALL)?;
-        let document = vip::demonstrate(&args.vip, &faults)?;
+        let document = vip::demonstrate(&args.vip, faults)?;
         return Ok(print_as(args.output, &document, || document.text())?);
     }
     let faults = faults(args.fault.as_deref(), &Fault::ALL)?;

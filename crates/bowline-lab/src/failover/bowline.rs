@@ -16,7 +16,8 @@ pub struct Daemons {
 }
 
 impl Daemons {
-    fn description(&self, site: &Site) -> String {
+    /// The description of all balancers of `site`, for each of them.
+    pub fn description(&self, site: &Site) -> String {
         let mut nodes = String::new();
         for (role, list) in [("control-plane", &site.servers), ("load-balancer", &site.balancers)] {
             for (name, address) in list {
@@ -51,5 +52,9 @@ impl System for Daemons {
     fn start(&self, _place: usize, host: &Host, site: &Site) -> anyhow::Result<Box<dyn Running>> {
         let files = [("ca.crt", site.authority.as_str())];
         Ok(Box::new(self.bowline.start_with(host, &self.description(site), &files)?))
+    }
+
+    fn preempts(&self) -> bool {
+        false
     }
 }

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -30,6 +30,8 @@ pub struct Holders {
     pub last_two_answers_ms: Option<u64>,
     /// The last packet that the former holder sent with the address as its source, when the address had moved.
     pub last_packet_of_former_ms: Option<u64>,
+    /// The first moment at which another host announced itself as the holder.
+    pub announced_ms: Option<u64>,
     /// Hosts that had it in the end.
     pub in_the_end: BTreeSet<String>,
     /// Times that a host which did not have it got it.
@@ -43,6 +45,7 @@ type Look = (Instant, BTreeSet<String>);
 #[derive(Debug)]
 pub struct Watch {
     stop: Arc<AtomicBool>,
+    last: Arc<Mutex<BTreeSet<String>>>,
     thread: Option<JoinHandle<Vec<Look>>>,
 }
 
@@ -62,6 +65,8 @@ impl Watch {
         }
         let stop = Arc::new(AtomicBool::new(false));
         let ended = Arc::clone(&stop);
+        let last = Arc::default();
+        let shown: Arc<Mutex<BTreeSet<String>>> = Arc::clone(&last);
         let look = move || {
             let mut seen = Vec::new();
             while !ended.load(Ordering::Relaxed) {
@@ -70,13 +75,20 @@ impl Watch {
                 drop(injector.send(&asked));
                 let has = |table: &OwnedFd| crate::lan::has_v4(&read_again(table), address);
                 let holders = tables.iter().filter(|(_, table)| has(table)).map(|(name, _)| name.clone());
-                seen.push((Instant::now(), holders.collect()));
+                let holders: BTreeSet<String> = holders.collect();
+                shown.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&holders);
+                seen.push((Instant::now(), holders));
                 std::thread::sleep(due.saturating_duration_since(Instant::now()));
             }
             seen
         };
         let thread = std::thread::Builder::new().name("holders".to_owned()).spawn(look)?;
-        Ok(Self { stop, thread: Some(thread) })
+        Ok(Self { stop, last, thread: Some(thread) })
+    }
+
+    /// Who had it at the last look.
+    pub fn last(&self) -> BTreeSet<String> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Ends looking; what was seen since `began`, of which `mark` is the place in the capture.
@@ -93,6 +105,7 @@ impl Watch {
         let moved = tap.select(mark, |captured| captured.frame.announces(address));
         let successor =
             moved.iter().find(|captured| captured.host != BALANCERS[0]).map(|captured| captured.at);
+        holders.announced_ms = successor.map(|at| millis(at, began));
         let sent = tap.select(mark, |captured| {
             captured.host == BALANCERS[0] && captured.frame.ip_source() == Some(address)
         });
@@ -128,6 +141,7 @@ fn by_address(seen: &[Look], began: Instant) -> Holders {
         last_two_addresses_ms: two.map(|(at, _)| millis(*at, began)),
         last_two_answers_ms: None,
         last_packet_of_former_ms: None,
+        announced_ms: None,
         in_the_end: seen.last().map(|(_, holders)| holders.clone()).unwrap_or_default(),
         moves: u32::try_from(gained).unwrap_or(u32::MAX),
     }

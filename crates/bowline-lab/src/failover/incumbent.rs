@@ -97,6 +97,10 @@ impl System for Incumbent {
         let keepalived = Keepalived::start_with(host, &self.keepalived(place))?;
         Ok(Box::new(Pair { keepalived, haproxy }))
     }
+
+    fn preempts(&self) -> bool {
+        true
+    }
 }
 
 /// Both programs of a host. What happens to the one that speaks VRRP leaves the other one alone.
@@ -123,6 +127,14 @@ impl Running for Pair {
 
     fn freeze(&mut self, frozen: bool) -> anyhow::Result<()> {
         self.keepalived.freeze(frozen)
+    }
+
+    fn wedge(&mut self, wedged: bool) -> anyhow::Result<()> {
+        self.haproxy.hold_thread("haproxy", wedged)
+    }
+
+    fn starve(&mut self, starved: bool) -> anyhow::Result<()> {
+        self.haproxy.starve(starved)
     }
 
     fn alive(&mut self) -> bool {

@@ -41,6 +41,8 @@ pub struct Measured {
     pub redialled_hung: u32,
     pub broken: u32,
     pub kept: u32,
+    /// When another host announced itself as the holder, over runs in which one did.
+    pub announced_ms: Option<Spread>,
     /// The last moment at which two kernels had the address, over runs in which that was so.
     pub two_addresses_ms: Option<u64>,
     /// ... two hosts answered for it.
@@ -71,12 +73,19 @@ pub fn summary(system: String, fault: Fault, observations: &[Observation], stall
         redialled_hung: total(&|one| one.report.talking.redialled_hung + one.report.silent.redialled_hung),
         broken: total(&|one| one.report.talking.broken + one.report.silent.broken),
         kept: total(&|one| one.report.talking.kept + one.report.silent.kept),
+        announced_ms: announced(&sound),
         two_addresses_ms: sound.iter().filter_map(|one| one.holders.last_two_addresses_ms).max(),
         two_answers_ms: sound.iter().filter_map(|one| one.holders.last_two_answers_ms).max(),
         former_packet_ms: sound.iter().filter_map(|one| one.holders.last_packet_of_former_ms).max(),
         not_one_in_the_end: sound.iter().filter(|one| one.holders.in_the_end.len() != 1).count(),
         worst_stall_ms: sound.iter().map(|one| millis(one.stall)).max().unwrap_or_default(),
     }
+}
+
+fn announced(sound: &[&Observation]) -> Option<Spread> {
+    let moments = || sound.iter().filter_map(|one| one.holders.announced_ms);
+    moments().next()?;
+    Some(Spread::of(moments()))
 }
 
 #[cfg(test)]

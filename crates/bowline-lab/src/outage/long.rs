@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -20,6 +20,8 @@ const TALK_INTERVAL: Duration = Duration::from_millis(100);
 const TALK: &[u8] = b"GET /version HTTP/1.1\r\nx-talk: ";
 /// A watch gets an event every 100 ms; one that got nothing for ten of them hangs.
 const HUNG_AFTER: Duration = Duration::from_secs(1);
+/// One that got something within this is being served: three events late.
+const SERVED_WITHIN: Duration = Duration::from_millis(300);
 /// A connection that ends is dialled again after this...
 const REDIAL: Duration = Duration::from_millis(1);
 /// ... and after twice as long each time it fails, up to this: twenty clients at full speed would be a load of their own.
@@ -148,6 +150,11 @@ impl Fates {
     }
 }
 
+/// Whether a connection that received nothing for `silence` is certainly served, or certainly hangs.
+pub(super) fn is_decided(silence: Duration) -> bool {
+    silence <= SERVED_WITHIN || silence > HUNG_AFTER
+}
+
 /// A slot that is being kept open.
 pub(super) struct Open {
     slot: Rc<RefCell<Slot>>,
@@ -163,38 +170,90 @@ impl Open {
 }
 
 /// Opens a long connection and opens it again whenever it ends.
-pub(super) fn open(prepared: Rc<Prepared>, record: Rc<Record>, talks: bool) -> Open {
+pub(super) fn open(prepared: Rc<Prepared>, record: Rc<Record>, talks: bool, number: usize) -> Open {
     let slot = Rc::new(RefCell::new(Slot::default()));
-    let task = tokio::task::spawn_local(keep(prepared, record, talks, Rc::clone(&slot)));
+    let kept = Kept { record, slot: Rc::clone(&slot), talks, number };
+    let task = tokio::task::spawn_local(kept.keep(prepared));
     Open { slot, task }
 }
 
-async fn keep(prepared: Rc<Prepared>, record: Rc<Record>, talks: bool, slot: Rc<RefCell<Slot>>) {
-    let mut pause = REDIAL;
-    loop {
-        match tokio::time::timeout(OPEN_LIMIT, dial(&prepared)).await {
-            Ok(Ok((connection, received))) => {
-                pause = REDIAL;
-                let now = record.since_epoch();
-                let life = Life { opened: now, last_received: now, ended: None };
-                {
-                    let mut slot = slot.borrow_mut();
-                    slot.lives.truncate(FIRST_AND_LAST - 1);
-                    slot.lives.push(life);
+/// What the task that keeps a slot open knows of it.
+struct Kept {
+    record: Rc<Record>,
+    slot: Rc<RefCell<Slot>>,
+    talks: bool,
+    number: usize,
+}
+
+impl Kept {
+    async fn keep(self, prepared: Rc<Prepared>) {
+        let mut pause = REDIAL;
+        loop {
+            match tokio::time::timeout(OPEN_LIMIT, dial(&prepared)).await {
+                Ok(Ok((connection, received))) => {
+                    pause = REDIAL;
+                    let now = self.record.since_epoch();
+                    let life = Life { opened: now, last_received: now, ended: None };
+                    {
+                        let mut slot = self.slot.borrow_mut();
+                        slot.lives.truncate(FIRST_AND_LAST - 1);
+                        slot.lives.push(life);
+                    }
+                    self.record.warm(|warmth| warmth.long_open += 1);
+                    self.heard();
+                    let end = self.live(connection, received).await;
+                    self.record.warm(|warmth| warmth.long_open -= 1);
+                    if let Some(life) = self.slot.borrow_mut().lives.last_mut() {
+                        life.ended = Some((self.record.since_epoch(), end));
+                    }
                 }
-                record.warm(|warmth| warmth.long_open += 1);
-                let end = live(connection, received, talks, &record, &slot).await;
-                record.warm(|warmth| warmth.long_open -= 1);
-                if let Some(life) = slot.borrow_mut().lives.last_mut() {
-                    life.ended = Some((record.since_epoch(), end));
+                Ok(Err(_)) | Err(_) => {
+                    self.slot.borrow_mut().failed_dials += 1;
+                    pause = (pause * 2).min(REDIAL_MAX);
                 }
             }
-            Ok(Err(_)) | Err(_) => {
-                slot.borrow_mut().failed_dials += 1;
-                pause = (pause * 2).min(REDIAL_MAX);
-            }
+            tokio::time::sleep(pause).await;
         }
-        tokio::time::sleep(pause).await;
+    }
+
+    /// Something was received just now.
+    fn heard(&self) {
+        if let Some(life) = self.slot.borrow_mut().lives.last_mut() {
+            life.last_received = self.record.since_epoch();
+        }
+        self.record.warm(|warmth| {
+            warmth.long_heard.insert(self.number, Instant::now());
+        });
+    }
+
+    /// Reads, and talks, until the connection ends.
+    async fn live(&self, mut connection: TlsStream<TcpStream>, mut tail: Tail) -> End {
+        let mut buffer = [0; 4096];
+        let mut ticks = tokio::time::interval(TALK_INTERVAL);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut words = TALK.iter().chain(std::iter::repeat(&b'a'));
+        loop {
+            let received = tokio::select! {
+                received = connection.read(&mut buffer) => received,
+                _ = ticks.tick(), if self.talks => {
+                    let byte = words.next().map_or(b'a', |byte| *byte);
+                    let said = connection.write_all(&[byte]).await;
+                    match said.and(connection.flush().await) {
+                        Ok(()) => continue,
+                        Err(error) => Err(error),
+                    }
+                }
+            };
+            match received {
+                Ok(0) => return End::Broken(Failure::Closed(Stage::Answer)),
+                Ok(count) => tail.push(buffer.get(..count).unwrap_or_default()),
+                Err(error) => return End::Broken(Failure::of(&error, Stage::Answer)),
+            }
+            if tail.is_last_chunk() {
+                return End::Clean;
+            }
+            self.heard();
+        }
     }
 }
 
@@ -218,44 +277,6 @@ async fn dial(prepared: &Prepared) -> Result<(TlsStream<TcpStream>, Tail), Failu
         }
         Some(code) => Err(Failure::Status(code)),
         None => Err(Failure::NotHttp),
-    }
-}
-
-/// Reads, and talks, until the connection ends.
-async fn live(
-    mut connection: TlsStream<TcpStream>,
-    mut tail: Tail,
-    talks: bool,
-    record: &Record,
-    slot: &RefCell<Slot>,
-) -> End {
-    let mut buffer = [0; 4096];
-    let mut ticks = tokio::time::interval(TALK_INTERVAL);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut words = TALK.iter().chain(std::iter::repeat(&b'a'));
-    loop {
-        let received = tokio::select! {
-            received = connection.read(&mut buffer) => received,
-            _ = ticks.tick(), if talks => {
-                let byte = words.next().map_or(b'a', |byte| *byte);
-                let said = connection.write_all(&[byte]).await;
-                match said.and(connection.flush().await) {
-                    Ok(()) => continue,
-                    Err(error) => Err(error),
-                }
-            }
-        };
-        match received {
-            Ok(0) => return End::Broken(Failure::Closed(Stage::Answer)),
-            Ok(count) => tail.push(buffer.get(..count).unwrap_or_default()),
-            Err(error) => return End::Broken(Failure::of(&error, Stage::Answer)),
-        }
-        if tail.is_last_chunk() {
-            return End::Clean;
-        }
-        if let Some(life) = slot.borrow_mut().lives.last_mut() {
-            life.last_received = record.since_epoch();
-        }
     }
 }
 

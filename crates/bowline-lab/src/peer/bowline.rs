@@ -18,6 +18,8 @@ use crate::lan::{Host, LINK};
 const ADMIN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9643);
 /// Counters of packets it refused.
 const DISCARDED: &str = "bowline_vrrp_discarded_total";
+/// Names of the threads that serve clients begin with this.
+const WORKER: &str = "proxy-";
 /// What a Backup waits longer by design, for each place in the order of the group.
 const RANK_WAIT: Duration = Duration::from_millis(20);
 
@@ -205,6 +207,24 @@ impl Running for Daemon {
 
     fn freeze(&mut self, frozen: bool) -> anyhow::Result<()> {
         self.jail.signal(if frozen { Signal::STOP } else { Signal::CONT })
+    }
+
+    fn wedge(&mut self, wedged: bool) -> anyhow::Result<()> {
+        self.jail.hold_thread(WORKER, wedged)
+    }
+
+    fn starve(&mut self, starved: bool) -> anyhow::Result<()> {
+        self.jail.starve(starved)
+    }
+
+    fn is_ready(&mut self) -> anyhow::Result<bool> {
+        let status = self.status()?;
+        let all = |list: &str, is_well: &dyn Fn(&Value) -> bool| {
+            status[list].as_array().is_some_and(|list| list.iter().all(is_well))
+        };
+        let takes_part =
+            |one: &Value| one["canServe"] == true && (one["state"] == "backup" || one["state"] == "active");
+        Ok(all("virtualIPs", &takes_part) && all("endpoints", &|one| one["grade"] == "ready"))
     }
 
     fn alive(&mut self) -> bool {

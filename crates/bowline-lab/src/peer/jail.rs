@@ -8,9 +8,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use bowline_sys::hold::HeldThread;
 use bowline_sys::netns::Namespace;
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::quota::Quota;
 use crate::fleet::Scratch;
 
 /// What anything that works needs to start or to end, on a busy machine.
@@ -47,6 +49,8 @@ pub struct Jail {
     child: Child,
     main: Pid,
     log: Log,
+    held: Option<HeldThread>,
+    quota: Option<Quota>,
     folder: Scratch,
 }
 
@@ -117,7 +121,7 @@ impl Jail {
         let log = Log::default();
         log.collect(printed)?;
         // `unshare`, its child the shell, the shell's child.
-        let mut jail = Self { main: Pid::from_child(&child), child, log, folder };
+        let mut jail = Self { main: Pid::from_child(&child), child, log, held: None, quota: None, folder };
         let started = until(|| {
             let init = children(jail.child.id()).into_iter().next()?;
             if let Some(main) = children(init).into_iter().find(|pid| runs(*pid, &program)) {
@@ -164,22 +168,63 @@ impl Jail {
     /// # Errors
     /// When the program has ended.
     pub fn signal_all(&self, signal: Signal) -> anyhow::Result<()> {
-        let mut family = vec![self.main.as_raw_nonzero().get().cast_unsigned()];
-        let mut next = 0;
-        while let Some(pid) = family.get(next).copied() {
-            family.extend(children(pid));
-            next += 1;
-        }
+        let family = self.family();
         // Whoever is stopped cannot react to what happens to the others.
         let rounds = if signal == Signal::KILL { vec![Signal::STOP, Signal::KILL] } else { vec![signal] };
         for signal in rounds {
-            for pid in family.iter().filter_map(|pid| Pid::from_raw(pid.cast_signed())) {
-                if let Err(error) = kill_process(pid, signal)
-                    && pid == self.main
+            for pid in &family {
+                if let Err(error) = kill_process(*pid, signal)
+                    && *pid == self.main
                 {
                     return Err(error).with_context(|| format!("sending {signal:?}"));
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// The program's process and all its descendants.
+    fn family(&self) -> Vec<Pid> {
+        let mut family = vec![self.main];
+        let mut next = 0;
+        while let Some(pid) = family.get(next).copied() {
+            let young = children(pid.as_raw_nonzero().get().cast_unsigned()).into_iter();
+            family.extend(young.filter_map(|pid| Pid::from_raw(pid.cast_signed())));
+            next += 1;
+        }
+        family
+    }
+
+    /// Holds one of the program's threads still while the others run on, or lets it go: the last whose name begins with `name`.
+    ///
+    /// # Errors
+    /// When there is none, or it may not be held.
+    pub fn hold_thread(&mut self, name: &str, held: bool) -> anyhow::Result<()> {
+        self.held = None;
+        if !held {
+            return Ok(());
+        }
+        let tasks = format!("/proc/{}/task", self.main.as_raw_nonzero());
+        let threads = std::fs::read_dir(&tasks).with_context(|| format!("reading {tasks}"))?;
+        let named = threads.flatten().filter(|thread| {
+            std::fs::read_to_string(thread.path().join("comm")).is_ok_and(|comm| comm.starts_with(name))
+        });
+        let last = named.filter_map(|thread| thread.file_name().to_str()?.parse().ok()).max();
+        let last: u32 = last.with_context(|| format!("no thread is called {name}"))?;
+        self.held = Some(HeldThread::hold(last).with_context(|| format!("holding a thread {name}"))?);
+        Ok(())
+    }
+
+    /// Gives the program and its descendants a hundredth of a CPU, or as much as there is.
+    ///
+    /// # Errors
+    /// When there is no such quota here.
+    pub fn starve(&mut self, starved: bool) -> anyhow::Result<()> {
+        self.quota = None;
+        if starved {
+            let quota = Quota::new()?;
+            self.family().into_iter().try_for_each(|process| quota.take(process))?;
+            self.quota = Some(quota);
         }
         Ok(())
     }
@@ -198,6 +243,9 @@ impl Jail {
 
 impl Drop for Jail {
     fn drop(&mut self) {
+        // Who is killed while he is held, or has hardly any time to die, dies late.
+        self.held = None;
+        self.quota = None;
         // `--kill-child`: the first process of the namespace dies with `unshare`, and everything in the namespace with it.
         drop(self.child.kill());
         drop(self.child.wait());

@@ -45,7 +45,7 @@ pub(super) struct VipArgs {
 }
 
 /// Shows the faults that are asked for.
-pub(super) fn demonstrate(args: &VipArgs, faults: &[Fault]) -> anyhow::Result<VipDemo> {
+pub(super) fn demonstrate(args: &VipArgs, mut faults: Vec<Fault>) -> anyhow::Result<VipDemo> {
     let started = Instant::now();
     if let Some(missing) = Lan::missing() {
         bail!("demo --vip: {missing}");
@@ -58,6 +58,14 @@ pub(super) fn demonstrate(args: &VipArgs, faults: &[Fault]) -> anyhow::Result<Vi
     }
     let interrupt = Interrupt::install()?;
     let mut progress = Progress::new();
+    let is_asked_for = faults.len() == 1;
+    for (fault, reason) in cannot_be_made(&faults) {
+        if is_asked_for {
+            bail!("demo --vip --fault {fault}: {reason}");
+        }
+        progress.say(&format!("{fault} is left out: {reason}"));
+        faults.retain(|one| *one != fault);
+    }
     let systems = systems(args, &mut progress)?;
     let mut observations = Vec::new();
     let mut prng = Prng::new(bowline_sys::clock::monotonic_nanos());
@@ -72,6 +80,10 @@ pub(super) fn demonstrate(args: &VipArgs, faults: &[Fault]) -> anyhow::Result<Vi
     }
     progress.clear();
     Ok(VipDemo::new(args.runs, args.interval, started.elapsed(), observations))
+}
+
+fn cannot_be_made(faults: &[Fault]) -> Vec<(Fault, String)> {
+    faults.iter().filter_map(|fault| Some((*fault, fault.missing()?))).collect()
 }
 
 fn systems(args: &VipArgs, progress: &mut Progress) -> anyhow::Result<Vec<Box<dyn System>>> {

@@ -20,7 +20,7 @@ fn system() -> Daemons {
 /// A sound observation of the fault, none when the machine has no time for one.
 fn observe(fault: Fault, observed: Duration) -> Option<Observation> {
     let system = system();
-    if let Some(reason) = Lan::missing().or_else(|| system.missing()) {
+    if let Some(reason) = Lan::missing().or_else(|| system.missing()).or_else(|| fault.missing()) {
         skip(&reason);
         return None;
     }
@@ -61,4 +61,29 @@ fn outage_of_a_link_cut_is_the_time_others_wait() {
     let Some(seen) = observe(Fault::LinkCut, Duration::from_secs(3)) else { return };
     assert!(seen.report.figures.outage < Duration::from_secs(1), "{:?}", seen.report);
     assert_eq!(seen.holders.in_the_end.len(), 1, "{:?}", seen.holders);
+}
+
+#[test]
+fn outage_of_a_wedged_worker_moves_the_address() {
+    let Some(seen) = observe(Fault::Wedged, Duration::from_secs(3)) else { return };
+    moved(&seen, Duration::from_secs(1));
+    // Adverts went on until the proxy was found not to answer: nobody can have taken over before.
+    assert!(seen.holders.announced_ms.is_some_and(|ms| ms >= 400), "{:?}", seen.holders);
+}
+
+#[test]
+fn outage_of_a_starved_daemon_moves_the_address() {
+    let Some(seen) = observe(Fault::Starved, Duration::from_secs(4)) else { return };
+    moved(&seen, Duration::from_secs(1));
+}
+
+/// Whether another one had announced itself `within` that time, has the address in the end alone, and nobody is left hanging.
+#[track_caller]
+fn moved(seen: &Observation, within: Duration) {
+    let (report, holders) = (&seen.report, &seen.holders);
+    let announced = holders.announced_ms.map(Duration::from_millis);
+    assert!(announced.is_some_and(|announced| announced < within), "{holders:?}, {report:?}");
+    assert!(holders.in_the_end.len() == 1 && !holders.in_the_end.contains("lb1"), "{holders:?}");
+    assert_eq!((report.talking.hung, report.silent.hung), (0, 0), "{report:?}");
+    assert_eq!((report.talking.redialled_hung, report.silent.redialled_hung), (0, 0), "{report:?}");
 }

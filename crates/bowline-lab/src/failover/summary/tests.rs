@@ -19,7 +19,11 @@ fn observation(outage: Duration, stall: Duration, hung: u32) -> Observation {
     let fates = Fates { hung, ..Fates::default() };
     Observation {
         report: Report { figures, talking: Fates::default(), silent: fates, lag },
-        holders: Holders { last_two_answers_ms: (hung > 0).then_some(7), ..Holders::default() },
+        holders: Holders {
+            last_two_answers_ms: (hung > 0).then_some(7),
+            announced_ms: (hung > 0).then_some(9),
+            ..Holders::default()
+        },
         stall,
     }
 }
@@ -37,6 +41,7 @@ fn figures_are_those_of_the_runs_that_count() {
     assert_eq!((measured.runs, measured.disturbed, measured.worst_stall_ms), (3, 1, 3));
     assert_eq!(measured.outage_ms, Spread { median: 200, best: 100, worst: 300 });
     assert_eq!((measured.hung, measured.two_answers_ms), (3, Some(7)));
+    assert_eq!(measured.announced_ms, Some(Spread { median: 9, best: 9, worst: 9 }));
     assert_eq!(measured.not_one_in_the_end, 3, "nobody had it, by these holders");
 }
 

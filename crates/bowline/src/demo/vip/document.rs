@@ -33,7 +33,7 @@ pub(crate) struct VipDemo {
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct VipObservation {
-    /// `link-cut`, `stop`, `kill`, `freeze`, `one-way`, `heal`, `return` or `unreachable`.
+    /// `link-cut`, `stop`, `kill`, `freeze`, `one-way`, `heal`, `return`, `unreachable`, `wedged` or `starved`.
     pub fault: String,
     /// Which balancer.
     pub system: String,
