@@ -6,6 +6,7 @@ mod bad_input;
 mod coexistence;
 mod conformance;
 mod interop;
+mod members;
 mod outage;
 
 use bowline_lab::lan::Lan;

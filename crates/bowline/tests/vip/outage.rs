@@ -7,13 +7,14 @@ use bowline_lab::lan::Lan;
 use std::time::Duration;
 
 /// Observations made until one is sound.
-const ATTEMPTS: usize = 3;
+pub(super) const ATTEMPTS: usize = 3;
 /// A machine later than this measured itself.
-const STALL_MAX: Duration = Duration::from_millis(60);
+pub(super) const STALL_MAX: Duration = Duration::from_millis(60);
 /// Any moment will do: nobody's timers are at the same place twice.
 const PHASE: Duration = Duration::from_millis(250);
 
-fn system() -> Daemons {
+/// The balancer under test, with adverts every 100 ms.
+pub(super) fn system() -> Daemons {
     Daemons { bowline: among_its_own(), interval: Duration::from_millis(100), more: String::new() }
 }
 

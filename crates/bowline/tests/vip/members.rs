@@ -1,0 +1,151 @@
+//! Balancers that join the group of a virtual IP and leave it, by reload and by stop, while clients come: none of them is turned away.
+
+use super::{outage, skip, wait_for};
+use bowline_lab::failover::{Daemons, Ground, Site, System};
+use bowline_lab::gauge::Gauge;
+use bowline_lab::lan::Lan;
+use bowline_lab::outage::{Client, Report};
+use bowline_lab::peer::{Daemon, Running};
+use bowline_lab::wire::{Mark, Tap};
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+/// As many as it takes to be sure that a reload is over, whose last work is done after it is in force.
+const ADVERTS: usize = 3;
+
+/// Three hosts of which some have a balancer, and a client.
+struct Group {
+    system: Daemons,
+    // Before the ground: they end before their hosts do.
+    daemons: BTreeMap<&'static str, Daemon>,
+    ground: Ground,
+}
+
+impl Group {
+    /// These are there from the beginning, and the first of them has the address.
+    fn new(names: &[&'static str]) -> Option<Self> {
+        let system = outage::system();
+        if let Some(reason) = Lan::missing().or_else(|| system.missing()) {
+            skip(&reason);
+            return None;
+        }
+        let ground = Ground::new().expect("three hosts and three servers");
+        let mut group = Self { system, daemons: BTreeMap::new(), ground };
+        for name in names {
+            group.start(name, names);
+            group.ground.wait_holder(names[0]).expect("a holder");
+        }
+        Some(group)
+    }
+
+    fn description(&self, members: &[&str]) -> String {
+        let site = self.ground.site();
+        let balancers = site.balancers.iter().filter(|(name, _)| members.contains(&name.as_str()));
+        self.system.description(&Site { balancers: balancers.cloned().collect(), ..site.clone() })
+    }
+
+    /// Starts the balancer of this host, which knows of these members.
+    fn start(&mut self, name: &'static str, members: &[&str]) {
+        let (description, ca) = (self.description(members), self.ground.site().authority.clone());
+        let host = self.ground.lan().host(name);
+        let files = [("ca.crt", ca.as_str())];
+        let daemon = self.system.bowline.start_with(host, &description, &files).expect("a balancer");
+        self.daemons.insert(name, daemon);
+        self.wait_ready(name);
+    }
+
+    fn wait_ready(&mut self, name: &str) {
+        let daemon = self.daemons.get_mut(name).expect("it runs");
+        wait_for(name, || daemon.is_ready().expect("ask for the status").then_some(()));
+    }
+
+    /// Gives all these another description, and waits until it is in force.
+    fn reload(&mut self, names: &[&str], members: &[&str]) {
+        let description = self.description(members);
+        for name in names {
+            let daemon = &self.daemons[name];
+            let generation = || daemon.status().expect("ask for the status")["generation"].as_u64();
+            let before = generation();
+            daemon.describe(&description).expect("write a description");
+            wait_for("another plan in force", || (generation() > before).then_some(()));
+            self.wait_ready(name);
+        }
+    }
+
+    /// Stops a balancer in order.
+    fn stop(&mut self, name: &str) {
+        let mut daemon = self.daemons.remove(name).expect("it runs");
+        daemon.stop().expect("its end");
+    }
+
+    /// Waits until everybody goes by the new description: the holder's adverts have come and gone.
+    fn calm(&self) {
+        let tap = Tap::start(self.ground.lan()).expect("a tap");
+        let heard = || tap.select(Mark::default(), |captured| captured.frame.advert().is_some()).len();
+        wait_for("adverts", || (heard() > ADVERTS).then_some(()));
+    }
+
+    fn holder(&self) -> String {
+        let holders = || self.ground.holders().expect("look at the hosts");
+        wait_for("one holder", || if holders().len() == 1 { holders().pop_first() } else { None })
+    }
+}
+
+/// Tells a story to a client of the group, until the machine has time for it; what the client saw.
+fn with_client(names: &[&'static str], story: impl Fn(&mut Group)) -> Option<(Report, String)> {
+    for _ in 0..outage::ATTEMPTS {
+        let mut group = Group::new(names)?;
+        let client = group.ground.client().expect("a client that is served");
+        let gauge = Gauge::start().expect("a gauge");
+        let began = Instant::now();
+        story(&mut group);
+        let told = Instant::now();
+        wait_for("everybody is served", || client.has_settled(told).then_some(()));
+        let report = client.finish().expect("what a client saw").report(began, began);
+        let stall = gauge.worst_since(began);
+        println!("{}, stall {stall:?}", serde_json::to_string(&report).expect("print the figures"));
+        assert!(report.figures.requests > 100, "{report:?}");
+        if stall <= outage::STALL_MAX {
+            return Some((report, group.holder()));
+        }
+    }
+    skip("the machine is too busy for a sound observation");
+    None
+}
+
+#[test]
+fn a_balancer_that_joins_and_leaves_again_costs_nothing() {
+    let (two, three) = (["lb1", "lb2"], ["lb1", "lb2", "lb3"]);
+    let seen = with_client(&two, |group| {
+        group.start("lb3", &three);
+        group.reload(&two, &three);
+        group.stop("lb3");
+        group.reload(&two, &two);
+    });
+    let Some((report, holder)) = seen else { return };
+    assert_eq!((report.figures.failed, report.talking.kept, report.silent.kept), (0, 10, 10), "{report:?}");
+    assert_eq!(holder, "lb1");
+}
+
+#[test]
+fn a_holder_that_leaves_the_group_hands_over_and_one_that_is_alone_keeps_the_address() {
+    let rest = ["lb2", "lb3"];
+    let seen = with_client(&["lb1", "lb2", "lb3"], |group| {
+        group.stop("lb1");
+        assert_eq!(group.holder(), "lb2");
+        group.reload(&rest, &rest);
+        group.calm();
+        group.stop("lb2");
+        group.reload(&["lb3"], &["lb3"]);
+        // And back.
+        group.start("lb1", &["lb1", "lb3"]);
+        group.reload(&["lb3"], &["lb1", "lb3"]);
+    });
+    let Some((report, holder)) = seen else { return };
+    assert_eq!((report.talking.hung, report.silent.hung), (0, 0), "{report:?}");
+    assert_eq!((report.talking.redialled_hung, report.silent.redialled_hung), (0, 0), "{report:?}");
+    // What the former holder was in the middle of ends with its other connections, and nobody else has to come twice.
+    let is_cut = |why: &String| why.starts_with("reset");
+    assert!(report.figures.failures.keys().all(is_cut), "{report:?}");
+    assert_eq!(holder, "lb3");
+}
