@@ -4,7 +4,7 @@ use super::{outage, skip, wait_for};
 use bowline_lab::failover::{Daemons, Ground, Site, System};
 use bowline_lab::gauge::Gauge;
 use bowline_lab::lan::Lan;
-use bowline_lab::outage::{Client, Report};
+use bowline_lab::outage::Report;
 use bowline_lab::peer::{Daemon, Running};
 use bowline_lab::wire::{Mark, Tap};
 use std::collections::BTreeMap;
