@@ -171,6 +171,13 @@ pub struct Site {
 pub struct Observation {
     pub report: Report,
     pub holders: Holders,
-    /// The longest delay of the machine meanwhile: a figure with a large one says nothing.
+    /// The longest delay of the machine meanwhile, as somebody saw it who needs hardly any of its time.
     pub stall: Duration,
+}
+
+impl Observation {
+    /// The longest delay that nobody but the machine is to blame for, also the client's own: figures with a large one say nothing.
+    pub fn disturbance(&self) -> Duration {
+        self.stall.max(self.report.lag.worst)
+    }
 }

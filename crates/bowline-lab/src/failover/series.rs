@@ -213,8 +213,8 @@ fn once<'a>(
             0 => {}
             hung => write!(line, ", {hung} hung")?,
         }
-        if one.stall > STALL_MAX {
-            write!(line, ", left out: the machine stood still for {} ms", one.stall.as_millis())?;
+        if one.disturbance() > STALL_MAX {
+            write!(line, ", left out: the machine stood still for {} ms", one.disturbance().as_millis())?;
         }
         seen.push(one);
     }

@@ -57,7 +57,7 @@ pub struct Measured {
 
 /// Sums up; runs in which the machine stalled for longer than `stall_max` are left out, and counted.
 pub fn summary(system: String, fault: Fault, observations: &[Observation], stall_max: Duration) -> Measured {
-    let sound: Vec<&Observation> = observations.iter().filter(|one| one.stall <= stall_max).collect();
+    let sound: Vec<&Observation> = observations.iter().filter(|one| one.disturbance() <= stall_max).collect();
     let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     let spread = |figure: &dyn Fn(&Observation) -> u64| Spread::of(sound.iter().map(|one| figure(one)));
     let total = |figure: &dyn Fn(&Observation) -> u32| sound.iter().map(|one| figure(one)).sum();
@@ -78,7 +78,7 @@ pub fn summary(system: String, fault: Fault, observations: &[Observation], stall
         two_answers_ms: sound.iter().filter_map(|one| one.holders.last_two_answers_ms).max(),
         former_packet_ms: sound.iter().filter_map(|one| one.holders.last_packet_of_former_ms).max(),
         not_one_in_the_end: sound.iter().filter(|one| one.holders.in_the_end.len() != 1).count(),
-        worst_stall_ms: sound.iter().map(|one| millis(one.stall)).max().unwrap_or_default(),
+        worst_stall_ms: sound.iter().map(|one| millis(one.disturbance())).max().unwrap_or_default(),
     }
 }
 

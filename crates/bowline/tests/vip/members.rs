@@ -105,7 +105,7 @@ fn with_client(names: &[&'static str], story: impl Fn(&mut Group)) -> Option<(Re
         let stall = gauge.worst_since(began);
         println!("{}, stall {stall:?}", serde_json::to_string(&report).expect("print the figures"));
         assert!(report.figures.requests > 100, "{report:?}");
-        if stall <= outage::STALL_MAX {
+        if outage::is_sound(&report, stall) {
             return Some((report, group.holder()));
         }
     }
