@@ -262,7 +262,8 @@ pub(crate) struct VirtualIp {
     pub(crate) when_all_bad: Option<WhenAllBad>,
     /// Whether connections are balanced, or handed to the holder's own API server. Default: true.
     pub(crate) balance: Option<bool>,
-    /// Whether it uses the virtual router's own hardware address. Default: false.
+    /// Whether it has a hardware address of its own, made of the number (00:00:5e:00:01:NN, or 02 for IPv6), which moves with it.
+    /// Needs macvlan in the kernel, and switches that let a port send from it. Default: false.
     #[serde(default, rename = "virtualMAC", skip_serializing_if = "is_false")]
     pub(crate) virtual_mac: bool,
 }

@@ -245,8 +245,7 @@ proptest! {
     fn what_is_planned_is_reported(text in description()) {
         let cluster = loaded(&text);
         let made = plan(&cluster, 1);
-        let has_virtual_mac = cluster.virtual_ips().iter().any(|vip| vip.virtual_mac);
-        let is_refused = cluster.etcd().gateway || has_virtual_mac || !cluster.ingress().is_empty();
+        let is_refused = cluster.etcd().gateway || !cluster.ingress().is_empty();
         prop_assert_eq!(unserved(&cluster).is_empty(), !is_refused);
         for finding in lint(&cluster, &made) {
             prop_assert!(finding.line.is_some() && !finding.path.is_empty());

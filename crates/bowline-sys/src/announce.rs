@@ -1,16 +1,19 @@
 //! Telling a link who has an address, and hearing who else says so: gratuitous ARP and ARP probes (RFC 5227), unsolicited neighbour
 //! advertisements and solicitations (RFC 4861, RFC 4862), as whole Ethernet frames.
 //!
-//! Frames are made beforehand; sending one allocates nothing and never waits.
+//! Frames are made beforehand; sending one allocates nothing and never waits. Adverts, too, are sent so where they come from another
+//! Ethernet address than the interface's.
 
+mod envelope;
 mod filter;
 mod frame;
 mod packet_socket;
 
+pub use envelope::Envelope;
 pub(crate) use frame::solicited_node;
 pub use frame::{Claim, ClaimKind, Frame, Role};
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -50,6 +53,22 @@ impl Announcer {
         let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
         rustix::io::retry_on_intr(|| rustix::net::send(&self.socket, frame.bytes(), flags))?;
         Ok(())
+    }
+
+    /// Sends an advert to the group in its envelope. No packet filter of the host's own sees it leave.
+    ///
+    /// # Errors
+    /// As [`Self::send`]; `EMSGSIZE` when it is longer than the interface takes at once, `InvalidInput` when no packet is so long.
+    pub fn send_advert(&self, envelope: &Envelope, message: &[u8]) -> io::Result<()> {
+        let envelope = envelope.around(message.len())?;
+        let parts = [IoSlice::new(envelope.bytes()), IoSlice::new(message)];
+        loop {
+            match SockRef::from(&self.socket).send_vectored(&parts) {
+                Ok(_) => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
 }
 

@@ -6,11 +6,13 @@
 mod interfaces;
 mod lease;
 mod links;
+mod virtual_link;
 mod watch;
 mod wire;
 
 pub use interfaces::Interfaces;
 pub use lease::{Held, HoldError, Lease, OUR_MARK, Removal, Renewal};
+pub use virtual_link::{VirtualLinkError, VirtualMac};
 pub use watch::{Change, Watch};
 
 use std::io;

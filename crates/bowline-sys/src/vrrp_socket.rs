@@ -27,11 +27,11 @@ pub const GROUP_V4: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 18);
 pub const GROUP_V6: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0x12);
 
 /// The protocol's number (RFC 9568 5.1.1.4).
-const VRRP: c_int = 112;
+pub(crate) const VRRP: u8 = 112;
 /// TTL and hop limit of what is sent: no router has passed it on (RFC 9568 5.1.1.3).
-const HOP_LIMIT: u8 = 255;
+pub(crate) const HOP_LIMIT: u8 = 255;
 /// Type of service and traffic class: CS6, network control.
-const TRAFFIC_CLASS: u8 = 0xc0;
+pub(crate) const TRAFFIC_CLASS: u8 = 0xc0;
 /// `TC_PRIO_CONTROL` of linux/pkt_sched.h: ahead of a full queue of relayed bytes, where the interface's queue knows bands.
 const QUEUE_PRIORITY: u32 = 7;
 /// Room for messages that are not read yet: some thousand, so that a burst from behind an unresolved neighbour is not lost.
@@ -105,7 +105,7 @@ impl VrrpSocket {
             Family::V4 => Domain::IPV4,
             Family::V6 => Domain::IPV6,
         };
-        let socket = Socket::new(domain, Type::RAW, Some(Protocol::from(VRRP)))?;
+        let socket = Socket::new(domain, Type::RAW, Some(Protocol::from(c_int::from(VRRP))))?;
         socket.set_nonblocking(true)?;
         // Nothing comes in until the socket is bound to its interface, and what came before that is thrown away.
         socket.attach_filter(&[SockFilter::new(BPF_RET, 0, 0, 0)])?;

@@ -3,6 +3,7 @@
 
 use crate::counters::Counters;
 use bowline_sansio::Instant;
+use bowline_sys::rtnetlink::VirtualMac;
 use bowline_vrrp::{Config, Conflict, Fault, Status};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -151,6 +152,8 @@ const CONFLICT_THERE: u64 = 1 << 63;
 pub(crate) struct Cell {
     pub(crate) name: Arc<str>,
     pub(crate) group: Option<Arc<str>>,
+    /// Whose link the addresses are on; `None` when they are on the interface.
+    pub(crate) virtual_link: Option<VirtualMac>,
     /// What is in force for the keeper; it reads it when it gets an order.
     config: Mutex<Arc<Config>>,
     order: AtomicU64,
@@ -173,6 +176,7 @@ impl Cell {
     pub(crate) fn new(
         name: Arc<str>,
         group: Option<Arc<str>>,
+        virtual_link: Option<VirtualMac>,
         config: Config,
         interface: u32,
         status: Status,
@@ -180,6 +184,7 @@ impl Cell {
         Self {
             name,
             group,
+            virtual_link,
             config: Mutex::new(Arc::new(config)),
             order: AtomicU64::new(Order::FIRST.to_bits()),
             answer: AtomicU64::new(0),
@@ -336,7 +341,7 @@ mod tests {
         let addresses = ["10.0.0.9".parse().unwrap(), "10.0.0.10".parse().unwrap()];
         let config = crate::testing::config(&["10.0.0.9"], "10.0.0.1");
         let status = bowline_vrrp::VirtualRouter::new(config.clone(), Instant::ORIGIN).status();
-        let cell = Cell::new("a".into(), None, config, 1, status);
+        let cell = Cell::new("a".into(), None, None, config, 1, status);
         assert_eq!(cell.take_conflict(&addresses), None);
         for planned_peer in [false, true] {
             let hardware = [0xff, 1, 2, 3, 4, 0xfe];

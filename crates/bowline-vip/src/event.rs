@@ -63,6 +63,27 @@ pub enum Event {
         /// Which.
         address: IpAddr,
     },
+    /// The link with the router's own Ethernet address is not there, so that the addresses cannot be.
+    VirtualLinkFailed {
+        /// The router's name.
+        router: Arc<str>,
+        /// What is wrong.
+        error: String,
+    },
+    /// The link with the router's own Ethernet address stays, without an address and thus silent.
+    VirtualLinkStays {
+        /// The router's name.
+        router: Arc<str>,
+        /// Which.
+        link: String,
+        /// Why.
+        error: String,
+    },
+    /// A link of a process of ours that was killed was there at the start, and is removed.
+    VirtualLinkLeftover {
+        /// Which.
+        link: String,
+    },
     /// The kernel did not take an address.
     HoldFailed {
         /// The router's name.

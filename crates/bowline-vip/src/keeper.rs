@@ -11,6 +11,7 @@ mod hands;
 mod kept;
 mod link;
 mod neighbours;
+mod seat;
 mod turn;
 
 pub(crate) use hands::Hands;
@@ -184,6 +185,8 @@ impl Keeper {
                     Seen::News
                 }
                 Change::Link(link) if kept.is_its_link(link) => kept.link_is(link),
+                // Or it is what we did ourselves a while ago.
+                Change::Link(link) if !link.up && kept.sits_on(link) => Seen::Doubt,
                 Change::LinkGone(link) if link.index == kept.cell.interface() => kept.link_is_gone(),
                 Change::Address(address) => kept.address_has_changed(address, true),
                 Change::AddressGone(address) => kept.address_has_changed(address, false),
@@ -201,7 +204,7 @@ impl Keeper {
     fn wire_anew(&mut self, index: usize, link: &Link) {
         let Some(kept) = self.kept.get_mut(index) else { return };
         let config = kept.cell.config();
-        match wiring::open(link, &config) {
+        match wiring::open(link, &config, kept.cell.virtual_link) {
             Ok(wiring) => {
                 self.shared.tell_adverts(ToAdverts::Rewire { id: kept.id, wiring: Box::new(wiring) });
                 kept.is_rewired(link, &self.hands);

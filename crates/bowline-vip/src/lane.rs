@@ -4,7 +4,7 @@ use crate::cell::{Answer, Cell, Faults, Order, Outcome, Wish};
 use crate::shared::{Known, now};
 use crate::teller::Said;
 use bowline_sansio::{Instant, Machine};
-use bowline_sys::announce::{Announcer, Frame};
+use bowline_sys::announce::{Announcer, Envelope, Frame};
 use bowline_sys::vrrp_socket::{ROOM, Received, VrrpSocket};
 use bowline_vrrp::timers::replaced_after;
 use bowline_vrrp::{
@@ -41,6 +41,8 @@ pub(crate) struct Wiring {
     pub(crate) interface: u32,
     pub(crate) socket: VrrpSocket,
     pub(crate) announcer: Announcer,
+    /// Of adverts, where they do not come from the interface's own Ethernet address.
+    pub(crate) envelope: Option<Envelope>,
     /// One for each address.
     pub(crate) frames: Box<[Frame]>,
 }
@@ -383,7 +385,12 @@ impl Lane {
             return counters.adverts_withheld.one();
         }
         let source = self.machine.config().settings().source;
-        if self.wiring.socket.send(source, advert.destination, &advert.bytes).is_ok() {
+        let Wiring { socket, announcer, envelope, .. } = &self.wiring;
+        let sent = match envelope {
+            Some(envelope) => announcer.send_advert(envelope, &advert.bytes),
+            None => socket.send(source, advert.destination, &advert.bytes),
+        };
+        if sent.is_ok() {
             counters.adverts_sent.one();
             self.failing = None;
             return;

@@ -1,6 +1,8 @@
 //! What virtual IPs are made of, and what can be wrong with it.
 
 use bowline_sys::capability::Capability;
+use bowline_sys::rtnetlink::{VirtualLinkError, VirtualMac};
+use bowline_sys::vrrp_socket::Family as SocketFamily;
 use bowline_vrrp::{Config, Vrid};
 use std::fmt;
 use std::io;
@@ -17,8 +19,20 @@ pub struct Router {
     pub interface: String,
     /// Everything that goes over the wire, and how long the kernel keeps the addresses ([`lease_for`]).
     pub vrrp: Config,
+    /// It has an Ethernet address of its own (RFC 9568 7.3), so that clients see no change when another node holds the addresses: while
+    /// they are here, they are on a link of their own, a macvlan on the interface. Otherwise they are on the interface.
+    pub virtual_mac: bool,
     /// Routers of one group move together, as those of both families of one endpoint should: a fault of one is a fault of all.
     pub group: Option<String>,
+}
+
+impl Router {
+    /// Whose link its addresses are on; `None` when they are on the interface.
+    pub(crate) fn virtual_link(&self) -> Option<VirtualMac> {
+        let settings = self.vrrp.settings();
+        let family = SocketFamily::of(settings.source);
+        self.virtual_mac.then(|| VirtualMac { vrid: settings.vrid.get(), family })
+    }
 }
 
 /// How long the kernel keeps an address without a renewal: three intervals, after which others take over, in whole seconds, and
@@ -71,6 +85,22 @@ pub enum StartError {
         /// The interface.
         interface: String,
     },
+    /// Two routers with the same Ethernet address of their own, on two interfaces.
+    VirtualMacTwice {
+        /// Of the second one.
+        name: String,
+        /// The number.
+        vrid: Vrid,
+    },
+    /// The link with the Ethernet address of a router cannot be made.
+    VirtualLink {
+        /// The router's name.
+        name: String,
+        /// The interface that it is to be on.
+        interface: String,
+        /// Why.
+        source: VirtualLinkError,
+    },
     /// An address is in two routers.
     AddressTwice {
         /// Of the second one.
@@ -119,6 +149,14 @@ impl fmt::Display for StartError {
             Self::VridTwice { name, vrid, interface } => {
                 write!(f, "{name}: VRID {vrid} is used twice on {interface}: give one of them another vrid")
             }
+            Self::VirtualMacTwice { name, vrid } => write!(
+                f,
+                "{name}: VRID {vrid} has a virtual MAC on another interface, too: give one of them another vrid"
+            ),
+            Self::VirtualLink { name, interface, source } => write!(
+                f,
+                "{name}: {interface} cannot have a virtual MAC: {source}; without one set virtualMAC to false"
+            ),
             Self::AddressTwice { name, address } => {
                 write!(f, "{name}: {address} is in another virtual IP, too: remove it from one")
             }
@@ -139,9 +177,11 @@ impl std::error::Error for StartError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::System { source, .. } => Some(source),
+            Self::VirtualLink { source, .. } => Some(source),
             Self::Capabilities { .. }
             | Self::NameTwice { .. }
             | Self::VridTwice { .. }
+            | Self::VirtualMacTwice { .. }
             | Self::AddressTwice { .. }
             | Self::NoInterface { .. }
             | Self::Taken { .. } => None,
@@ -171,6 +211,9 @@ pub(crate) fn check(routers: &[Router]) -> Result<(), StartError> {
             if one_link && others.vrid == settings.vrid {
                 let interface = router.interface.clone();
                 return Err(StartError::VridTwice { name: name(), vrid: settings.vrid, interface });
+            }
+            if router.virtual_link().is_some() && before.virtual_link() == router.virtual_link() {
+                return Err(StartError::VirtualMacTwice { name: name(), vrid: settings.vrid });
             }
             let twice = |address: &&IpAddr| others.addresses.contains(**address) && is_of_one_host(**address);
             if let Some(address) = settings.addresses.as_slice().iter().find(twice) {
@@ -213,6 +256,15 @@ mod tests {
             said(router("b", "eth0", 1, &["10.0.0.8"], "10.0.0.1")).unwrap_err(),
             "b: VRID 1 is used twice on eth0: give one of them another vrid"
         );
+        let with_mac = |router: Router| Router { virtual_mac: true, ..router };
+        let elsewhere = || router("b", "eth1", 1, &["10.0.0.8"], "10.0.0.1");
+        let both = check(&[with_mac(a()), with_mac(elsewhere())]).map_err(|error| error.to_string());
+        assert_eq!(
+            both.unwrap_err(),
+            "b: VRID 1 has a virtual MAC on another interface, too: give one of them another vrid"
+        );
+        check(&[with_mac(a()), elsewhere()]).unwrap();
+        check(&[with_mac(a()), with_mac(router("b", "eth1", 1, &["fe80::9"], "fe80::1"))]).unwrap();
         assert_eq!(
             said(router("a", "eth0", 2, &["10.0.0.8"], "10.0.0.1")).unwrap_err(),
             "two virtual IPs are called a: rename one"

@@ -34,5 +34,5 @@ pub(crate) fn config(addresses: &[&str], source: &str) -> Config {
 
 pub(crate) fn router(name: &str, interface: &str, vrid: u8, addresses: &[&str], source: &str) -> Router {
     let vrrp = Config::new(settings(vrid, addresses, source)).unwrap();
-    Router { name: name.to_owned(), interface: interface.to_owned(), vrrp, group: None }
+    Router { name: name.to_owned(), interface: interface.to_owned(), vrrp, virtual_mac: false, group: None }
 }

@@ -12,7 +12,7 @@ use crate::shared::{Known, Shared, ToAdverts, ToKeeper, now};
 use crate::teller::{SAID_MAX, Teller, Voice};
 use crate::wiring;
 use bowline_sys::capability::{self, Capability};
-use bowline_sys::rtnetlink::{Interfaces, Link, Rtnetlink, Watch};
+use bowline_sys::rtnetlink::{Interfaces, Link, Rtnetlink, VirtualMac, Watch};
 use bowline_sys::sched;
 use bowline_sys::sock_diag::SockDiag;
 use bowline_vrrp::VirtualRouter;
@@ -80,10 +80,10 @@ impl VirtualIps {
         }
         // Before the first look: what changes after it is told.
         let watch = Watch::open().map_err(StartError::system("watch interfaces and addresses"))?;
-        let rtnetlink = Rtnetlink::open().map_err(StartError::system("open a netlink socket"))?;
-        let interfaces =
-            rtnetlink.interfaces().map_err(StartError::system("list interfaces and addresses"))?;
+        take_away_leftovers(sink.as_ref())?;
+        let (rtnetlink, interfaces) = look()?;
         let prepared = prepare(&interfaces, routers)?;
+        try_virtual_links(&rtnetlink, &prepared, |_| true)?;
         let shared = Arc::new(Shared::new().map_err(StartError::system("make wakers"))?);
         let (said, heard) = sync_channel(SAID_MAX);
         let (sock_diag, cannot_end) = match SockDiag::open_to_end() {
@@ -187,15 +187,18 @@ impl VirtualIps {
             }
         }
         // Whatever can fail comes first.
-        let interfaces = self.interfaces()?;
+        let (rtnetlink, interfaces) = look()?;
         let mut rewired = Vec::new();
         for (known, before, next) in changed {
             let link = find_link(&interfaces, &next)?;
             refuse_taken(&interfaces, &next, |address| !before.contains(address))?;
-            let wiring = wiring::open(link, &next.vrrp).map_err(StartError::system(opening(&next)))?;
+            let wiring = wiring::open(link, &next.vrrp, next.virtual_link())
+                .map_err(StartError::system(opening(&next)))?;
             rewired.push((known, next, wiring));
         }
         let added = prepare(&interfaces, added)?;
+        let at_work: Vec<_> = self.known().iter().filter_map(|known| known.router.virtual_link()).collect();
+        try_virtual_links(&rtnetlink, &added, |of| !at_work.contains(&of))?;
 
         rewired.into_iter().for_each(|(known, next, wiring)| self.change(&known, next, wiring));
         leaving.iter().for_each(|cell| cell.leave());
@@ -276,11 +279,6 @@ impl VirtualIps {
         let _ = teller_ended.recv_timeout(TELL_WITHIN);
     }
 
-    fn interfaces(&self) -> Result<Interfaces, StartError> {
-        let rtnetlink = Rtnetlink::open().map_err(StartError::system("open a netlink socket"))?;
-        rtnetlink.interfaces().map_err(StartError::system("list interfaces and addresses"))
-    }
-
     fn add_all(&self, added: Vec<Prepared>, interfaces: &Interfaces) {
         for Prepared { router, link, wiring } in added {
             let name: Arc<str> = router.name.as_str().into();
@@ -306,7 +304,7 @@ impl VirtualIps {
             .with(bowline_vrrp::Fault::NoSource, !has_source);
         let status = VirtualRouter::new(router.vrrp.clone(), now()).status();
         let group = router.group.as_deref().map(Arc::from);
-        let cell = Cell::new(name, group, router.vrrp.clone(), link.index, status);
+        let cell = Cell::new(name, group, router.virtual_link(), router.vrrp.clone(), link.index, status);
         cell.set_faults(faults);
         let mut all = self.known();
         let id = all.iter().map(|registered| registered.known.id + 1).max().unwrap_or(0);
@@ -327,6 +325,7 @@ impl Registered {
         self.router.name == router.name
             && self.router.interface == router.interface
             && self.router.group == router.group
+            && self.router.virtual_mac == router.virtual_mac
             && self.router.vrrp.can_become(&router.vrrp)
     }
 }
@@ -348,6 +347,13 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<(
     thread.map_err(StartError::system(format!("start the thread {name}")))
 }
 
+/// What this host has, and whom to ask about it.
+fn look() -> Result<(Rtnetlink, Interfaces), StartError> {
+    let rtnetlink = Rtnetlink::open().map_err(StartError::system("open a netlink socket"))?;
+    let interfaces = rtnetlink.interfaces().map_err(StartError::system("list interfaces and addresses"))?;
+    Ok((rtnetlink, interfaces))
+}
+
 fn opening(router: &Router) -> String {
     format!("open the sockets of {} on {}", router.name, router.interface)
 }
@@ -366,12 +372,39 @@ struct Prepared {
     wiring: Wiring,
 }
 
+/// Links that killed processes of ours have left; a new one would only find those of its own routers.
+fn take_away_leftovers(sink: &dyn Sink) -> Result<(), StartError> {
+    let what = "remove the interfaces that a killed process has left";
+    let remove = |rtnetlink: Rtnetlink| rtnetlink.remove_stale_virtual_links();
+    let leftovers = Rtnetlink::open().and_then(remove).map_err(StartError::system(what))?;
+    leftovers.iter().for_each(|of| sink.event(Event::VirtualLinkLeftover { link: of.link_name() }));
+    Ok(())
+}
+
+/// Whether the links that routers will have while they are Active can be had; those of routers that are at work are left alone.
+fn try_virtual_links(
+    rtnetlink: &Rtnetlink,
+    prepared: &[Prepared],
+    is_new: impl Fn(VirtualMac) -> bool,
+) -> Result<(), StartError> {
+    for Prepared { router, link, .. } in prepared {
+        let Some(of) = router.virtual_link().filter(|of| is_new(*of)) else { continue };
+        rtnetlink.try_virtual_link(link.index, of).map_err(|source| StartError::VirtualLink {
+            name: router.name.clone(),
+            interface: link.name.clone(),
+            source,
+        })?;
+    }
+    Ok(())
+}
+
 /// All or none.
 fn prepare(interfaces: &Interfaces, routers: Vec<Router>) -> Result<Vec<Prepared>, StartError> {
     let prepare = |router: Router| {
         let link = find_link(interfaces, &router)?.clone();
         refuse_taken(interfaces, &router, |_| true)?;
-        let wiring = wiring::open(&link, &router.vrrp).map_err(StartError::system(opening(&router)))?;
+        let wiring = wiring::open(&link, &router.vrrp, router.virtual_link())
+            .map_err(StartError::system(opening(&router)))?;
         Ok(Prepared { router, link, wiring })
     };
     routers.into_iter().map(prepare).collect()

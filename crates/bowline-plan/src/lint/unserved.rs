@@ -12,11 +12,6 @@ pub fn unserved(cluster: &Cluster) -> Vec<Problem> {
         let message = format!("{what} cannot be served by this version yet");
         problems.push(cluster.source.problem(path, message, remedy.to_owned()));
     };
-    for (index, vip) in cluster.virtual_ips().iter().enumerate().filter(|(_, vip)| vip.virtual_mac) {
-        let path = spec().key("virtualIPs").index(index).key("virtualMAC");
-        let what = format!("the virtual MAC of {}", vip.name);
-        add(&path, &what, "set it to false: clients learn the holder's own address from its announcements");
-    }
     if cluster.etcd().gateway {
         add(&spec().key("etcd").key("gateway"), "etcd.gateway", "set it to false");
     }

@@ -104,7 +104,7 @@ fn instance(router: &VirtualRouter, interface: Option<&str>) -> Result<String, N
     }
     text.push_str(caveat(router));
     if router.virtual_mac {
-        text.push_str("    use_vmac\n    vmac_xmit_base\n");
+        text.push_str("    use_vmac\n");
     }
     if router.unicast {
         text.push_str(&unicast(router)?);

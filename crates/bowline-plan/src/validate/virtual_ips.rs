@@ -221,6 +221,19 @@ impl Checker<'_, '_> {
         if let Some(other) = others.iter().find(is_same_router) {
             let message = format!("virtual router {} is that of virtual IP {} already", vip.vrid, other.name);
             self.problem(&at.key("vrid"), message, "give each its own `vrid:`, from 1 to 255");
+            return;
+        }
+        let has_same_mac = |other: &&VirtualIp| {
+            let on_one_node = other.on.iter().any(|node| vip.on.contains(node));
+            let both = other.virtual_mac && vip.virtual_mac;
+            both && on_one_node && other.vrid == vip.vrid && family(other) == family(vip)
+        };
+        if let Some(other) = others.iter().find(has_same_mac) {
+            let message = format!(
+                "virtual router {} has the virtual MAC of virtual IP {} already, on another interface",
+                vip.vrid, other.name
+            );
+            self.problem(&at.key("vrid"), message, "give each its own `vrid:`, from 1 to 255");
         }
     }
 

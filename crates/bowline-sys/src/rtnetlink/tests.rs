@@ -1,10 +1,7 @@
 use super::*;
-use crate::announce::{Announcer, Frame, Listener, Role};
 use crate::netlink::c_string;
 use crate::netns::LinkState;
-use crate::testing::{End, create, pair, readable, until};
-use crate::vrrp_socket::{Family, GROUP_V4, Membership, ROOM, VrrpSocket};
-use rustix::io::Errno;
+use crate::testing::{create, pair, until};
 
 #[test]
 fn links_and_addresses_are_listed_as_they_are() {
@@ -41,48 +38,6 @@ fn a_link_without_its_carrier_is_up_and_not_running() {
     assert!(left.link().up);
     left.namespace.set_link("left0", LinkState::Down).unwrap();
     assert!(!left.link().up && !left.link().running);
-}
-
-#[test]
-fn a_virtual_link_sends_from_its_own_address_and_goes_again() {
-    let Some((left, right)) = pair() else { return };
-    let mac = Mac::of_ipv4_router(51);
-    match left.netlink.add_virtual_link(&left.link(), "vrrp.51", mac) {
-        Err(error) if error.raw_os_error() == Some(Errno::OPNOTSUPP.raw_os_error()) => {
-            println!("skipped: this kernel has no macvlan");
-            return;
-        }
-        result => result.unwrap(),
-    }
-    let again = left.netlink.add_virtual_link(&left.link(), "vrrp.51", mac).unwrap_err();
-    assert_eq!(again.kind(), io::ErrorKind::AlreadyExists);
-    let interfaces = left.netlink.interfaces().unwrap();
-    let link = interfaces.by_name("vrrp.51").unwrap();
-    assert!(link.up && link.mac == Some(mac) && link.kind.as_deref() == Some("macvlan"));
-    assert_eq!(interfaces.addresses().iter().filter(|own| own.interface == link.index).count(), 0);
-
-    // The other end sees where an advert comes from: the virtual link, from the parent's address.
-    let there = right.link();
-    let capture = right.inside(|| Listener::open(there.index, &["192.0.2.100".parse().unwrap()])).unwrap();
-    let announcer = left.inside(|| Announcer::open(link.index)).unwrap();
-    announcer.send(&Frame::announcement("192.0.2.100".parse().unwrap(), mac, Role::Host)).unwrap();
-    readable(&capture);
-    assert_eq!(capture.next_claim().unwrap().unwrap().mac, mac);
-    let open = |end: &End, link: &Link| {
-        end.inside(|| VrrpSocket::open(link, Family::V4, Membership::Group)).unwrap()
-    };
-    let (sender, receiver) = (open(&left, link), open(&right, &there));
-    let source = "192.0.2.1".parse().unwrap();
-    sender.send(source, GROUP_V4.into(), b"advert").unwrap();
-    readable(&receiver);
-    let mut buffer = [0; ROOM];
-    assert_eq!(receiver.receive(&mut buffer).unwrap().source, source);
-
-    left.netlink.remove_virtual_link("left0").expect_err("it is no virtual link");
-    left.netlink.remove_virtual_link("vrrp.51").unwrap();
-    assert!(left.netlink.interfaces().unwrap().by_name("vrrp.51").is_none());
-    let gone = left.netlink.remove_virtual_link("vrrp.51").unwrap_err();
-    assert_eq!(gone.kind(), io::ErrorKind::NotFound);
 }
 
 #[test]

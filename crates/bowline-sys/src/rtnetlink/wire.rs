@@ -18,15 +18,22 @@ pub(super) const RTM_GETADDR: u16 = 22;
 
 pub(super) const IFLA_ADDRESS: u16 = 1;
 pub(super) const IFLA_IFNAME: u16 = 3;
+pub(super) const IFLA_MTU: u16 = 4;
 pub(super) const IFLA_LINK: u16 = 5;
 pub(super) const IFLA_LINKINFO: u16 = 18;
+pub(super) const IFLA_IFALIAS: u16 = 20;
 pub(super) const IFLA_AF_SPEC: u16 = 26;
 /// Inside [`IFLA_AF_SPEC`] and the family: which link-local address the kernel gives the link by itself, and none.
 pub(super) const IFLA_INET6_ADDR_GEN_MODE: u16 = 8;
 pub(super) const IN6_ADDR_GEN_MODE_NONE: u8 = 1;
-/// It hears and is heard by the outside, and not by the parent's other links of its kind.
 pub(super) const IFLA_MACVLAN_MODE: u16 = 1;
-pub(super) const MACVLAN_MODE_PRIVATE: u32 = 1;
+/// It hears and is heard by the outside, and by the parent's other links of its kind.
+pub(super) const MACVLAN_MODE_BRIDGE: u32 = 4;
+/// Inside [`IFLA_AF_SPEC`] and the family: values of `net.ipv4.conf`, by the numbers of linux/ip.h.
+pub(super) const IFLA_INET_CONF: u16 = 1;
+pub(super) const RP_FILTER: u16 = 8;
+pub(super) const ARP_ANNOUNCE: u16 = 18;
+pub(super) const ARP_IGNORE: u16 = 19;
 pub(super) const IFLA_NET_NS_FD: u16 = 28;
 pub(super) const IFLA_INFO_KIND: u16 = 1;
 pub(super) const IFLA_INFO_DATA: u16 = 2;
@@ -57,7 +64,7 @@ const RT_SCOPE_LINK: u8 = 253;
 const RT_SCOPE_HOST: u8 = 254;
 
 pub(super) const AF_UNSPEC: u8 = 0;
-const AF_INET: u8 = 2;
+pub(super) const AF_INET: u8 = 2;
 pub(super) const AF_INET6: u8 = 10;
 
 /// The lifetime that never ends.
@@ -70,7 +77,7 @@ pub(super) fn link_header(request: &mut Encoder, index: u32, flags: u32, change:
         request.structure(&word.to_ne_bytes());
     }
 }
-const LINK_HEADER: usize = 16;
+pub(super) const LINK_HEADER: usize = 16;
 
 /// `struct ifaddrmsg`: family, prefix length, the lower flags, scope, index.
 pub(super) fn address_header(
@@ -171,7 +178,7 @@ pub(super) fn link(body: &[u8]) -> Option<Link> {
     })
 }
 
-fn text(value: &[u8]) -> String {
+pub(super) fn text(value: &[u8]) -> String {
     String::from_utf8_lossy(value.strip_suffix(&[0]).unwrap_or(value)).into_owned()
 }
 

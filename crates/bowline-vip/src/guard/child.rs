@@ -171,6 +171,18 @@ impl Watch {
 
     fn remove(&self) {
         for Armed { will, .. } in self.armed.values() {
+            if let Some(of) = will.virtual_link {
+                let (name, addresses) = (of.link_name(), &will.addresses);
+                match self.netlink.remove_virtual_link(of) {
+                    Ok(_) => {
+                        eprintln!("bowline guard: the daemon is gone, and so is {name} with {addresses:?}")
+                    }
+                    Err(error) => eprintln!(
+                        "bowline guard: {name} stays, and its addresses until their lease ends: {error}"
+                    ),
+                }
+                continue;
+            }
             for &address in &will.addresses {
                 let lease = Lease { interface: will.interface, address, valid: NonZeroU32::MIN };
                 match self.netlink.remove(&lease) {

@@ -1,5 +1,6 @@
 //! What the daemon tells its guard: lines of text, so that one half of a line is never taken for another one.
 
+use bowline_sys::rtnetlink::VirtualMac;
 use std::fmt;
 use std::net::IpAddr;
 
@@ -8,6 +9,8 @@ use std::net::IpAddr;
 pub(crate) struct Will {
     /// Where: the kernel's number of the interface.
     pub(crate) interface: u32,
+    /// Whose link is to be removed, with the addresses on it; none when they are on the interface.
+    pub(crate) virtual_link: Option<VirtualMac>,
     /// Where the adverts come from.
     pub(crate) source: IpAddr,
     /// Adverts of priority 0, ready to be sent, each with its destination.
@@ -15,6 +18,9 @@ pub(crate) struct Will {
     /// What is to be removed.
     pub(crate) addresses: Vec<IpAddr>,
 }
+
+/// Stands before the name of a link of the router's own.
+const LINK: &str = "@";
 
 /// One line.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -35,6 +41,9 @@ impl fmt::Display for Word {
             Self::Daemon { pid } => write!(f, "daemon {pid}"),
             Self::Armed { router, will } => {
                 write!(f, "armed {router} {} {}", will.interface, will.source)?;
+                if let Some(of) = will.virtual_link {
+                    write!(f, " {LINK}{}", of.link_name())?;
+                }
                 for (destination, bytes) in &will.adverts {
                     write!(f, " {destination}=")?;
                     bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
@@ -56,8 +65,13 @@ impl Word {
             "armed" => {
                 let router = words.next()?.parse().ok()?;
                 let (interface, source) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
-                let mut will = Will { interface, source, adverts: Vec::new(), addresses: Vec::new() };
+                let (adverts, addresses) = (Vec::new(), Vec::new());
+                let mut will = Will { interface, virtual_link: None, source, adverts, addresses };
                 for word in words.by_ref() {
+                    if let Some(name) = word.strip_prefix(LINK) {
+                        will.virtual_link = Some(VirtualMac::of_link_name(name)?);
+                        continue;
+                    }
                     match word.split_once('=') {
                         Some((destination, bytes)) => {
                             will.adverts.push((destination.parse().ok()?, from_hex(bytes)?));
@@ -92,6 +106,7 @@ mod tests {
     fn what_is_said_is_understood() {
         let will = Will {
             interface: 7,
+            virtual_link: None,
             source: "fe80::1".parse().unwrap(),
             adverts: vec![
                 ("ff02::12".parse().unwrap(), vec![0x31, 0, 0xff]),
@@ -100,7 +115,10 @@ mod tests {
             addresses: vec!["fe80::9".parse().unwrap(), "2001:db8::9".parse().unwrap()],
         };
         let daemon = Word::Daemon { pid: 77 };
-        for word in [daemon, Word::Armed { router: 3, will }, Word::Disarmed { router: 3 }, Word::Farewell] {
+        let on_its_own = Will { virtual_link: VirtualMac::of_link_name("bl-51-6"), ..will.clone() };
+        assert!(on_its_own.virtual_link.is_some());
+        let armed = |will| Word::Armed { router: 3, will };
+        for word in [daemon, armed(will), armed(on_its_own), Word::Disarmed { router: 3 }, Word::Farewell] {
             assert_eq!(Word::parse(&word.to_string()), Some(word));
         }
     }
@@ -116,6 +134,7 @@ mod tests {
             "armed 1 2 10.0.0.1 10.0.0.2=3",
             "armed 1 2 10.0.0.1 10.0.0.2=é0",
             "armed 1 2 10.0.0.1 nothing",
+            "armed 1 2 10.0.0.1 @eth0",
             "disarmed",
             "disarmed -1",
             "disarmed 1 2",

@@ -2,6 +2,7 @@
 
 use super::hands::Hands;
 use super::neighbours::Neighbours;
+use super::seat::Seat;
 use super::turn::Turn;
 use crate::cell::{Answer, Cell, Order, Outcome, Wish};
 use crate::event::Event;
@@ -44,6 +45,8 @@ pub(crate) struct Kept {
     pub(super) mac: Option<Mac>,
     /// The last order that was done.
     pub(super) done: Order,
+    /// A link of its own, while it has one.
+    pub(super) seat: Option<Seat>,
     pub(super) held: Vec<(Lease, Held)>,
     /// All of them are there, as far as we know.
     pub(super) whole: bool,
@@ -73,6 +76,7 @@ impl Kept {
             interface_name: link.name.as_str().into(),
             mac: link.mac,
             done: Order::FIRST,
+            seat: None,
             held: Vec::new(),
             whole: false,
             until: Instant::ORIGIN,
@@ -169,17 +173,18 @@ impl Kept {
         self.drop_others(turn, &config);
         // Before the first address is there: killed in between, it would stay for a whole lease.
         turn.guard.arm(self.id, &self.will(&config));
+        let Some(seat) = self.take_seat(turn, &config) else { return Outcome::NotHeld };
         let begun = now();
         let was_whole = std::mem::take(&mut self.whole);
         let mut was_gone = false;
         for &address in config.settings().addresses.as_slice() {
-            let lease = self.lease(&config, address);
+            let lease = lease(seat, &config, address);
             match turn.hands.rtnetlink.hold(&lease) {
                 Ok(held) => {
                     // Another one than before: it was gone in between.
-                    let is_it =
-                        |other: &Lease| other.address == address && other.interface == lease.interface;
-                    was_gone |= self.held.iter().any(|(other, before)| is_it(other) && *before != held);
+                    let is_it = |other: &Lease, before| other.interface == lease.interface && before == held;
+                    let mut before = self.held.iter().filter(|(other, _)| other.address == address);
+                    was_gone |= before.any(|(other, before)| !is_it(other, *before));
                     self.held.retain(|(other, _)| other.address != address);
                     self.held.push((lease, held));
                 }
@@ -238,18 +243,11 @@ impl Kept {
         self.readmit(turn.hands);
     }
 
-    fn lease(&self, config: &Config, address: IpAddr) -> Lease {
-        // Whole seconds are all the kernel counts, and more than was asked for is less than one more.
-        let lease = config.settings().lease;
-        let seconds = lease.as_secs() + u64::from(lease.subsec_nanos() > 0);
-        let seconds = u32::try_from(seconds).ok().and_then(NonZeroU32::new);
-        Lease { interface: self.cell.interface(), address, valid: seconds.unwrap_or(NonZeroU32::MIN) }
-    }
-
     fn will(&self, config: &Config) -> Will {
         let farewells = adverts(config, 0).into_iter();
         Will {
             interface: self.cell.interface(),
+            virtual_link: self.cell.virtual_link,
             source: config.settings().source,
             adverts: farewells.map(|advert| (advert.destination, advert.bytes.to_vec())).collect(),
             addresses: config.settings().addresses.as_slice().to_vec(),
@@ -284,6 +282,7 @@ impl Kept {
             turn.end_connections(&self.cell.name, &addresses);
         }
         self.held.clear();
+        self.leave_seat(turn);
         self.remove_at = None;
         (self.reset_due, self.speaks_on) = (false, false);
         turn.guard.disarm(self.id);
@@ -306,8 +305,10 @@ impl Kept {
 
     /// At the end, whatever was ordered.
     pub(crate) fn give_up(&mut self, mut turn: Turn<'_>) {
-        // What is not removed now ends with its lease.
-        let _ = self.let_go(&mut turn);
+        if !self.let_go(&mut turn) {
+            // What is not removed now goes with its own link, or ends with its lease.
+            self.leave_seat(&mut turn);
+        }
         turn.guard.disarm(self.id);
     }
 
@@ -372,4 +373,12 @@ impl Kept {
         self.cell.counters.leases_lost.one();
         hands.voice.event(Event::LeaseLost { router: Arc::clone(&self.cell.name), loss });
     }
+}
+
+fn lease(interface: u32, config: &Config, address: IpAddr) -> Lease {
+    // Whole seconds are all the kernel counts, and more than was asked for is less than one more.
+    let lease = config.settings().lease;
+    let seconds = lease.as_secs() + u64::from(lease.subsec_nanos() > 0);
+    let seconds = u32::try_from(seconds).ok().and_then(NonZeroU32::new);
+    Lease { interface, address, valid: seconds.unwrap_or(NonZeroU32::MIN) }
 }

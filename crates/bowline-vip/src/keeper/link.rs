@@ -7,7 +7,7 @@ use crate::event::Event;
 use crate::shared::{Shared, now};
 use bowline_sansio::Instant;
 use bowline_sys::announce::Listener;
-use bowline_sys::rtnetlink::{Address, Interfaces, Link};
+use bowline_sys::rtnetlink::{Address, Interfaces, Lease, Link, VirtualMac};
 use bowline_vrrp::{Fault, Loss};
 use std::cell::OnceCell;
 use std::io;
@@ -79,11 +79,10 @@ impl Kept {
     /// What an address that has come, is different, or is gone means for it.
     pub(crate) fn address_has_changed(&self, address: &Address, is_there: bool) -> Seen {
         let config = self.cell.config();
-        let is_source = address.address == config.settings().source;
-        let is_ours = || self.held.iter().any(|(lease, _)| lease.address == address.address);
-        if address.interface != self.cell.interface() {
-            return Seen::Nothing;
-        }
+        let is_source =
+            address.address == config.settings().source && address.interface == self.cell.interface();
+        let is_it = |lease: &Lease| lease.address == address.address && lease.interface == address.interface;
+        let is_ours = || self.held.iter().any(|(lease, _)| is_it(lease));
         // One that is gone may be there with another prefix still; or it is what we did ourselves a while ago, and undid.
         if !is_there {
             let is_doubtful = is_source || (self.whole && is_ours());
@@ -103,8 +102,11 @@ impl Kept {
         let interface = self.cell.interface();
         let source = self.cell.config().settings().source;
         let changed = self.set_fault(Fault::NoSource, !interfaces.can_send_from(interface, source));
-        let has = |address| interfaces.having(address).any(|found| found.interface == interface);
-        if self.whole && !self.held.iter().all(|(lease, _)| has(lease.address)) {
+        let has = |lease: &Lease| {
+            interfaces.having(lease.address).any(|found| found.interface == lease.interface)
+                && interfaces.by_index(lease.interface).is_some_and(|link| link.up || !self.sits_on(link))
+        };
+        if self.whole && !self.held.iter().all(|(lease, _)| has(lease)) {
             let loss = if now() >= self.until { Loss::Expired } else { Loss::Removed };
             self.lost(loss, hands, shared);
             return true;
@@ -120,7 +122,10 @@ impl Kept {
         self.neighbours = None;
         // Without Ethernet nobody claims an address.
         let Some(mac) = self.mac else { return Ok(()) };
-        let neighbours = Neighbours::open(self.cell.interface(), mac, &self.cell.config(), now())?;
+        // Who speaks from the virtual router's own is this host, or another one of its group, whose adverts tell which.
+        let mut own = vec![mac];
+        own.extend(self.cell.virtual_link.map(VirtualMac::mac));
+        let neighbours = Neighbours::open(self.cell.interface(), mac, own, &self.cell.config(), now())?;
         add(neighbours.listener())?;
         self.neighbours = Some(neighbours);
         Ok(())

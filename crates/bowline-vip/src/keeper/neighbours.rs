@@ -41,7 +41,8 @@ enum Claimant {
 pub(super) struct Neighbours {
     listener: Listener,
     announcer: Announcer,
-    own: Mac,
+    /// From these this host itself speaks.
+    own: Vec<Mac>,
     addresses: Vec<IpAddr>,
     /// None when everybody is one.
     planned: Option<Vec<IpAddr>>,
@@ -56,7 +57,14 @@ pub(super) struct Neighbours {
 }
 
 impl Neighbours {
-    pub(super) fn open(interface: u32, own: Mac, config: &Config, now: Instant) -> io::Result<Self> {
+    /// Asks from `asker`.
+    pub(super) fn open(
+        interface: u32,
+        asker: Mac,
+        own: Vec<Mac>,
+        config: &Config,
+        now: Instant,
+    ) -> io::Result<Self> {
         let settings = config.settings();
         let addresses = settings.addresses.as_slice().to_vec();
         let planned = match (&settings.peers, &settings.transport) {
@@ -67,7 +75,7 @@ impl Neighbours {
         let mut listened = addresses.clone();
         listened.extend(planned.iter().flatten().filter(|peer| !addresses.contains(peer)));
         listened.truncate(LISTENED_MAX);
-        let probe = |address: &IpAddr| Frame::probe(*address, own);
+        let probe = |address: &IpAddr| Frame::probe(*address, asker);
         let mut macs = BTreeMap::new();
         // An advert's sender that uses the virtual router's own hardware address is a planned peer, too.
         let vrid = settings.vrid.get();
@@ -130,7 +138,7 @@ impl Neighbours {
 
     /// Which address it has that is ours, and whether it is a planned peer.
     fn judge(&mut self, claim: Claim, is_ours: impl Fn(Mac) -> bool, now: Instant) -> Option<(usize, bool)> {
-        if claim.mac == self.own || claim.kind == ClaimKind::Wants {
+        if self.own.contains(&claim.mac) || claim.kind == ClaimKind::Wants {
             return None;
         }
         let Some(place) = self.addresses.iter().position(|address| *address == claim.address) else {

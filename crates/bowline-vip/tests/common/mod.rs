@@ -202,6 +202,7 @@ pub(crate) fn router(settings: Settings) -> Router {
         name: "api".to_owned(),
         interface: LINK.to_owned(),
         vrrp: Config::new(settings).unwrap(),
+        virtual_mac: false,
         group: None,
     }
 }

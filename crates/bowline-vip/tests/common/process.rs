@@ -1,7 +1,8 @@
 //! A host whose virtual IPs run in a process of their own, to be killed and frozen.
+#![allow(dead_code, reason = "each test file uses its part of it")]
 
 use super::*;
-use bowline_vip::VirtualIps;
+use bowline_vip::{Router, VirtualIps};
 use rustix::process::{Pid, Signal, kill_process};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -10,6 +11,7 @@ const NUMBER: &str = "BOWLINE_TEST_HOST";
 const SOURCE: &str = "BOWLINE_TEST_SOURCE";
 const VIPS: &str = "BOWLINE_TEST_VIPS";
 const SLOW: &str = "BOWLINE_TEST_SLOW";
+const VIRTUAL_MAC: &str = "BOWLINE_TEST_VIRTUAL_MAC";
 
 /// Killed when it is dropped.
 pub(crate) struct Daemon(Child);
@@ -22,13 +24,22 @@ impl Daemon {
 
     /// With settings that are [`slow`], or not.
     pub(crate) fn start_with(host: &Host, vips: &[&str], is_slow: bool) -> Self {
+        Self::spawn(host, vips, is_slow.then_some(SLOW))
+    }
+
+    /// With an Ethernet address of its own.
+    pub(crate) fn start_virtual(host: &Host, vips: &[&str]) -> Self {
+        Self::spawn(host, vips, Some(VIRTUAL_MAC))
+    }
+
+    fn spawn(host: &Host, vips: &[&str], special: Option<&str>) -> Self {
         let settings = settings(host, vips);
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.args(["--exact", "child_daemon", "--ignored", "--nocapture"]);
         command.env(NUMBER, host.number.to_string()).env(SOURCE, settings.source.to_string());
         command.env(VIPS, vips.join(" ")).stdin(Stdio::piped()).stdout(Stdio::null());
-        if is_slow {
-            command.env(SLOW, "yes");
+        if let Some(special) = special {
+            command.env(special, "yes");
         }
         Self(host.inside(|| command.spawn()).unwrap())
     }
@@ -106,7 +117,9 @@ pub(crate) fn run() {
     let settings = if std::env::var(SLOW).is_ok() { slow(settings) } else { settings };
     let sink = Arc::new(Memory::default());
     let serving = Arc::new(Stand::default());
-    let started = VirtualIps::start(vec![router(settings)], serving, sink, guard_command()).unwrap();
+    let virtual_mac = std::env::var(VIRTUAL_MAC).is_ok();
+    let router = Router { virtual_mac, ..router(settings) };
+    let started = VirtualIps::start(vec![router], serving, sink, guard_command()).unwrap();
     started.set_can_serve("api", true);
     let _ = std::io::stdin().read_line(&mut String::new());
     started.leave();

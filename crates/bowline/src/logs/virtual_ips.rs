@@ -17,6 +17,15 @@ pub(super) fn write(event: &Event) {
         Event::Foreign { router, address } => {
             error!(%router, %address, "the address is on this host by somebody else's doing; remove it, or there are two holders");
         }
+        Event::VirtualLinkFailed { router, error } => {
+            error!(%router, %error, "the interface with the virtual MAC cannot be made");
+        }
+        Event::VirtualLinkStays { router, link, error } => {
+            warn!(%router, %link, %error, "the interface with the virtual MAC is not removed; without an address it answers nobody");
+        }
+        Event::VirtualLinkLeftover { link } => {
+            info!(%link, "the interface with a virtual MAC that a killed process had left is removed");
+        }
         Event::HoldFailed { router, address, error } => {
             error!(%router, %address, %error, "the kernel does not take the address");
         }

@@ -66,7 +66,13 @@ fn one(plan: &NodePlan, router: &VirtualRouter, interfaces: &Interfaces) -> Resu
         lease: lease_for(router.interval),
     };
     let vrrp = Config::new(settings).map_err(|error| error.to_string())?;
-    Ok(Router { name: router.name.clone(), interface: link.name.clone(), vrrp, group: router.group.clone() })
+    Ok(Router {
+        name: router.name.clone(),
+        interface: link.name.clone(),
+        vrrp,
+        virtual_mac: router.virtual_mac,
+        group: router.group.clone(),
+    })
 }
 
 /// The one that was named, else the one whose subnet has the address.

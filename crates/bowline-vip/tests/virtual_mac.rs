@@ -1,0 +1,341 @@
+//! Virtual routers with an Ethernet address of their own.
+
+mod common;
+#[path = "common/process.rs"]
+mod process;
+
+use bowline_sys::announce::{Announcer, ClaimKind, Frame, Listener};
+use bowline_sys::mac::Mac;
+use bowline_sys::rtnetlink::{Link, VirtualMac};
+use bowline_sys::vrrp_socket::Family;
+use bowline_vip::{Event, Router, VirtualIps};
+use bowline_vrrp::{Settings, State};
+use common::*;
+use process::{Daemon, pid};
+use rustix::process::{Signal, kill_process};
+use std::collections::BTreeSet;
+use std::io::{Read, Write};
+use std::net::{IpAddr, TcpListener, TcpStream};
+use std::process::Command;
+use std::sync::Arc;
+
+const V6: [&str; 2] = ["fe80::9:100", "2001:db8::100"];
+
+#[test]
+#[ignore = "the guard of the tests in this file"]
+fn child_guard() {
+    bowline_vip::watch_over().unwrap();
+}
+
+#[test]
+#[ignore = "a daemon for the tests in this file"]
+fn child_daemon() {
+    process::run();
+}
+
+/// Three machines on a switch, if the kernel has what is needed.
+fn hosts() -> Option<([Host; 3], Switch)> {
+    let (hosts, switch) = three_hosts()?;
+    let of = VirtualMac { vrid: 1, family: Family::V4 };
+    match hosts[0].netlink().try_virtual_link(hosts[0].link_index(), of) {
+        Err(error) if error.to_string().contains("not supported") => {
+            println!("skipped: this kernel has no macvlan");
+            None
+        }
+        result => {
+            result.unwrap();
+            Some((hosts, switch))
+        }
+    }
+}
+
+fn with_mac(settings: Settings) -> Router {
+    Router { virtual_mac: true, ..router(settings) }
+}
+
+fn start(host: &Host, vips: &[&str]) -> Node {
+    let node = Node::start_all(host, vec![with_mac(settings(host, vips))]);
+    node.vips.set_can_serve("api", true);
+    node
+}
+
+fn of(vips: &[&str]) -> VirtualMac {
+    let family = if ip(vips[0]).is_ipv4() { Family::V4 } else { Family::V6 };
+    VirtualMac { vrid: 51, family }
+}
+
+fn own_link(host: &Host, vips: &[&str]) -> Option<Link> {
+    host.netlink().interfaces().unwrap().by_name(&of(vips).link_name()).cloned()
+}
+
+/// How an interface speaks of addresses.
+fn arp_settings(host: &Host) -> [String; 2] {
+    let read = |setting| {
+        let path = format!("/proc/sys/net/ipv4/conf/{LINK}/{setting}");
+        host.inside(|| std::fs::read_to_string(path)).unwrap().trim().to_owned()
+    };
+    [read("arp_ignore"), read("arp_announce")]
+}
+
+fn as_it_was(host: &Host) -> bool {
+    arp_settings(host) == ["0", "0"]
+}
+
+/// A machine that hears who says that they have an address.
+struct Ear {
+    listener: Listener,
+    announcer: Announcer,
+    question: Frame,
+    heard: BTreeSet<Mac>,
+}
+
+impl Ear {
+    fn of(host: &Host, vip: &str) -> Self {
+        let interfaces = host.netlink().interfaces().unwrap();
+        let link = interfaces.by_name(LINK).unwrap();
+        let open = || (Listener::open(link.index, &[ip(vip)]), Announcer::open(link.index));
+        let (listener, announcer) = host.inside(open);
+        let question = Frame::probe(ip(vip), link.mac.unwrap());
+        Self { listener: listener.unwrap(), announcer: announcer.unwrap(), question, heard: BTreeSet::new() }
+    }
+
+    /// Everybody who has said so until now.
+    fn hear(&mut self) -> &BTreeSet<Mac> {
+        while let Some(claim) = self.listener.next_claim().unwrap() {
+            // Those that wait ask, too.
+            if claim.kind == ClaimKind::Has {
+                self.heard.insert(claim.mac);
+            }
+        }
+        &self.heard
+    }
+
+    fn ask(&self) {
+        self.announcer.send(&self.question).unwrap();
+    }
+}
+
+/// Where a host believes an address to be.
+fn neighbour(host: &Host, address: &str) -> String {
+    let mut command = Command::new("ip");
+    command.args(["neighbour", "show", address, "dev", LINK]);
+    let said = host.inside(|| command.output()).unwrap();
+    let text = String::from_utf8(said.stdout).unwrap();
+    let mac = text.split_whitespace().skip_while(|word| *word != "lladdr").nth(1);
+    mac.unwrap_or_default().to_owned()
+}
+
+/// Whether a new connection from `from` is answered.
+#[track_caller]
+fn is_served(from: &Host, listener: &TcpListener, vip: IpAddr) {
+    let port = listener.local_addr().unwrap().port();
+    let mut client = from.inside(|| TcpStream::connect((vip, port))).unwrap();
+    let (mut server, _) = listener.accept().unwrap();
+    server.write_all(b"y").unwrap();
+    client.read_exact(&mut [0]).unwrap();
+}
+
+#[test]
+fn the_address_moves_and_clients_see_one_ethernet_address_all_the_time() {
+    let Some(([a, b, client], _switch)) = hosts() else { return };
+    for vips in [&[VIP][..], &V6] {
+        let (vip, mac) = (vips[vips.len() - 1], of(vips).mac());
+        if ip(vip).is_ipv6() {
+            client.namespace.add_address(LINK, ip("2001:db8::3"), 64).unwrap();
+            for host in [&a, &b] {
+                let own = format!("2001:db8::{}", host.number);
+                host.namespace.add_address(LINK, ip(&own), 64).unwrap();
+            }
+        }
+        let everywhere = if ip(vip).is_ipv4() { "0.0.0.0" } else { "::" };
+        let listeners = [&a, &b].map(|host| host.inside(|| TcpListener::bind((everywhere, 0))).unwrap());
+        let mut ear = Ear::of(&client, vip);
+        let first = start(&a, vips);
+        first.wait_held(&a, vip);
+        let link = own_link(&a, vips).unwrap();
+        assert!(link.up && link.mac == Some(mac));
+        assert_eq!(a.find(vip).unwrap().interface, link.index);
+        is_served(&client, &listeners[0], ip(vip));
+        assert_eq!(neighbour(&client, vip), mac.to_string());
+
+        let second = start(&b, vips);
+        wait_until("adverts are heard", || second.tally().adverts_received > 5);
+        assert_eq!((second.state(), own_link(&b, vips)), (State::Backup, None), "a Backup has none");
+        ear.ask();
+        wait_until("an answer", || !ear.hear().is_empty());
+        first.vips.leave();
+        assert_eq!((own_link(&a, vips), as_it_was(&a)), (None, true), "nothing is left");
+        second.wait_held(&b, vip);
+        assert_eq!(neighbour(&client, vip), mac.to_string(), "it has not changed");
+        is_served(&client, &listeners[1], ip(vip));
+        ear.ask();
+        // The answer to what is asked later comes later, and whoever was to answer wrongly has by then.
+        is_served(&client, &listeners[1], ip(vip));
+        assert_eq!(*ear.hear(), BTreeSet::from([mac]), "nobody says anything else, or said so");
+        assert_eq!(second.tally().duplicates, 0);
+        second.vips.leave();
+        assert_eq!((own_link(&b, vips), as_it_was(&b)), (None, true));
+    }
+}
+
+#[test]
+fn two_holders_hear_each_other_when_they_meet_again() {
+    let Some((hosts, switch)) = hosts() else { return };
+    let [a, b, _] = &hosts;
+    let first = start(a, &[VIP]);
+    first.wait_held(a, VIP);
+    let second = start(b, &[VIP]);
+    wait_until("adverts are heard", || second.tally().adverts_received > 5);
+    for round in 1..=3 {
+        switch.cut(a, true);
+        second.wait_held(b, VIP);
+        assert_eq!((first.state(), holders(&[a, b], VIP)), (State::Active, 2), "neither can know");
+        switch.cut(a, false);
+        second.wait(State::Backup);
+        wait_until("one holder", || own_link(b, &[VIP]).is_none() && !b.has(VIP));
+        assert_eq!((first.state(), first.stand.evictions()), (State::Active, 0));
+        wait_until("they are told", || second.stand.evictions() == round);
+    }
+}
+
+#[test]
+fn a_node_without_one_takes_part_in_the_same_group() {
+    let Some(([a, b, client], _switch)) = hosts() else { return };
+    let first = start(&a, &[VIP]);
+    first.wait_held(&a, VIP);
+    let second = Node::start(&b, settings(&b, &[VIP]));
+    wait_until("adverts are heard", || second.tally().adverts_received > 5);
+    let mut ear = Ear::of(&client, VIP);
+    first.vips.leave();
+    second.wait_held(&b, VIP);
+    let third = start(&a, &[VIP]);
+    wait_until("adverts are heard", || third.tally().adverts_received > 5);
+    assert_eq!((third.state(), own_link(&a, &[VIP])), (State::Backup, None));
+    let parent = b.netlink().interfaces().unwrap().by_name(LINK).unwrap().mac.unwrap();
+    wait_until("an announcement", || ear.hear().contains(&parent));
+    second.vips.leave();
+    third.wait_held(&a, VIP);
+    wait_until("another one", || ear.hear().len() == 2);
+    assert_eq!(*ear.hear(), BTreeSet::from([parent, of(&[VIP]).mac()]));
+}
+
+#[test]
+fn what_is_done_to_its_link_is_undone() {
+    let Some(([a, ..], _switch)) = hosts() else { return };
+    for vips in [&[VIP][..], &V6] {
+        let node = start(&a, vips);
+        node.wait_held(&a, vips[0]);
+        let name = of(vips).link_name();
+        let before = own_link(&a, vips).unwrap();
+        a.netlink().remove_virtual_link(of(vips)).unwrap();
+        let is_another = || own_link(&a, vips).is_some_and(|link| link.index != before.index);
+        wait_until("another link", is_another);
+        vips.iter().for_each(|vip| node.wait_held(&a, vip));
+        let lost = node.tally().leases_lost;
+        assert!(lost > 0);
+        a.namespace.set_link(&name, bowline_sys::netns::LinkState::Down).unwrap();
+        wait_until("it is up again", || own_link(&a, vips).is_some_and(|link| link.up));
+        vips.iter().for_each(|vip| node.wait_held(&a, vip));
+        assert!(node.tally().leases_lost > lost, "connections may have been lost");
+        assert_eq!(node.state(), State::Active);
+        node.vips.leave();
+        assert_eq!(own_link(&a, vips), None);
+    }
+}
+
+#[test]
+fn a_change_of_the_option_is_a_hand_over() {
+    let Some(([a, ..], _switch)) = hosts() else { return };
+    let node = start(&a, &[VIP]);
+    node.wait_held(&a, VIP);
+    let parent = a.link_index();
+    assert_ne!(a.find(VIP).unwrap().interface, parent);
+    a.inside(|| node.vips.reconfigure(vec![router(settings(&a, &[VIP]))])).unwrap();
+    node.vips.set_can_serve("api", true);
+    node.wait_held(&a, VIP);
+    assert_eq!((a.find(VIP).unwrap().interface, own_link(&a, &[VIP])), (parent, None));
+    a.inside(|| node.vips.reconfigure(vec![with_mac(settings(&a, &[VIP]))])).unwrap();
+    node.vips.set_can_serve("api", true);
+    node.wait_held(&a, VIP);
+    let link = own_link(&a, &[VIP]).unwrap();
+    assert_eq!(a.find(VIP).unwrap().interface, link.index);
+    // What is the same goes on undisturbed, and its link with it.
+    a.inside(|| node.vips.reconfigure(vec![with_mac(settings(&a, &[VIP]))])).unwrap();
+    assert_eq!(
+        (node.state(), own_link(&a, &[VIP]).map(|link| link.index)),
+        (State::Active, Some(link.index))
+    );
+}
+
+#[test]
+fn another_programs_link_of_the_name_is_refused_before_anything_is_changed() {
+    let Some(([a, b, _], _switch)) = hosts() else { return };
+    a.namespace.join(&of(&[VIP]).link_name(), &b.namespace, "other").unwrap();
+    let started = a.inside(|| {
+        let routers = vec![with_mac(settings(&a, &[VIP]))];
+        VirtualIps::start(routers, Arc::new(Stand::default()), Arc::new(Memory::default()), guard_command())
+    });
+    let refused = started.unwrap_err().to_string();
+    assert!(
+        refused.starts_with("api: lan0 cannot have a virtual MAC: bl-51-4 is another program's"),
+        "{refused}"
+    );
+    assert!(own_link(&a, &[VIP]).is_some() && as_it_was(&a));
+}
+
+#[test]
+fn a_guard_takes_the_link_from_a_daemon_that_was_killed() {
+    let Some(([a, b, _], _switch)) = hosts() else { return };
+    for vips in [&[VIP][..], &V6] {
+        let mut daemon = Daemon::start_virtual(&a, vips);
+        wait_until("the address", || vips.iter().all(|vip| a.has(vip)));
+        let node = start(&b, vips);
+        wait_until("adverts are heard", || node.tally().adverts_received > 5);
+        daemon.kill();
+        node.wait_held(&b, vips[0]);
+        wait_until("no link is left", || own_link(&a, vips).is_none());
+        wait_until("all is as it was", || as_it_was(&a));
+        node.vips.leave();
+    }
+}
+
+#[test]
+fn without_a_guard_the_link_falls_silent_and_the_next_start_removes_it() {
+    let Some(([a, b, client], _switch)) = hosts() else { return };
+    let mut daemon = Daemon::start_virtual(&a, &[VIP]);
+    wait_until("the address", || a.has(VIP));
+    kill_process(pid(daemon.guard()), Signal::KILL).unwrap();
+    daemon.kill();
+    wait_until("the lease has ended", || !a.has(VIP));
+    assert!(own_link(&a, &[VIP]).is_some());
+    // It answers nobody, and does nothing to the successor's clients.
+    let node = start(&b, &[VIP]);
+    node.wait_held(&b, VIP);
+    let listener = b.inside(|| TcpListener::bind("0.0.0.0:0")).unwrap();
+    is_served(&client, &listener, ip(VIP));
+    // Another start on that host, of whatever router.
+    let other = slow(Settings { vrid: bowline_vrrp::Vrid::new(9).unwrap(), ..settings(&a, &["10.9.0.101"]) });
+    let next = Node::start_all(&a, vec![router(other)]);
+    assert!(own_link(&a, &[VIP]).is_none() && as_it_was(&a));
+    let told = next.memory.wait_for(|event| matches!(event, Event::VirtualLinkLeftover { .. }));
+    assert_eq!(told, Event::VirtualLinkLeftover { link: "bl-51-4".to_owned() });
+    assert_eq!(node.state(), State::Active);
+}
+
+#[test]
+fn a_frozen_daemon_holds_up_nobody_and_removes_its_link_when_it_thaws() {
+    let Some(([a, b, client], _switch)) = hosts() else { return };
+    let daemon = Daemon::start_virtual(&a, &[VIP]);
+    wait_until("the address", || a.has(VIP));
+    let node = start(&b, &[VIP]);
+    wait_until("adverts are heard", || node.tally().adverts_received > 5);
+    daemon.freeze();
+    node.wait_held(&b, VIP);
+    wait_until("one holder", || holders(&[&a, &b], VIP) == 1);
+    let listener = b.inside(|| TcpListener::bind("0.0.0.0:0")).unwrap();
+    is_served(&client, &listener, ip(VIP));
+    let heard = node.tally().adverts_received;
+    daemon.thaw();
+    wait_until("its link is gone", || own_link(&a, &[VIP]).is_none());
+    assert_eq!((node.tally().adverts_received, node.state()), (heard, State::Active), "it did not speak");
+}
