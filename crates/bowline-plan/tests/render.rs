@@ -16,7 +16,7 @@ use bowline_plan::render::{self, Cloud, NotRendered};
 use bowline_plan::{Cluster, Plan, load, plan};
 
 /// What is shown in full: every mode, both families, and everything that can be given.
-const SHOWN: [&str; 9] = [
+const SHOWN: [&str; 10] = [
     "design-example",
     "dual-stack",
     "etcd-behind-a-balancer",
@@ -25,6 +25,7 @@ const SHOWN: [&str; 9] = [
     "scenario-node-local",
     "scenario-several-vips",
     "scenario-worker-ingress",
+    "virtual-mac",
     "virtual-ip-rotation",
 ];
 

@@ -38,6 +38,8 @@ pub(super) struct Instance {
     pub(super) unicast_source: Option<String>,
     pub(super) unicast_peers: Vec<String>,
     pub(super) has_virtual_mac: bool,
+    /// Adverts come and go by the interface itself.
+    sends_from_base: Option<Place>,
 }
 
 /// Blocks of the file that do not move addresses, and ones whose words are read where they are used.
@@ -149,6 +151,7 @@ impl Reader<'_> {
             unicast_source: None,
             unicast_peers: Vec::new(),
             has_virtual_mac: false,
+            sends_from_base: None,
         };
         let mut state = "";
         for child in &block.children {
@@ -165,6 +168,14 @@ impl Reader<'_> {
         {
             let message = "VRRP 3 has no authentication: keepalived passes over it, and so does bowline";
             self.remarks.push(place.remark(RemarkKind::SourceDefect, message));
+        }
+        if let Some(place) = &instance.sends_from_base
+            && instance.has_virtual_mac
+            && instance.unicast_peers.is_empty()
+        {
+            let message = "adverts come from the virtual MAC, which a keepalived with vmac_xmit_base does not hear: remove it from \
+                           those that stay beside";
+            self.remarks.push(place.remark(RemarkKind::Differs, message));
         }
         if state == "MASTER" && !instance.has_preempt {
             let message =
@@ -199,7 +210,14 @@ impl Reader<'_> {
                 let peers = child.children.iter().map(|peer| peer.keyword().to_owned());
                 instance.unicast_peers = peers.collect();
             }
-            "use_vmac" => instance.has_virtual_mac = true,
+            "use_vmac" => {
+                instance.has_virtual_mac = true;
+                if !text.is_empty() {
+                    let message = "the interface with the virtual MAC has the name and the address that follow from the VRID";
+                    self.remarks.push(child.place.remark(RemarkKind::Differs, message));
+                }
+            }
+            "vmac_xmit_base" => instance.sends_from_base = Some(place()),
             keyword if IRRELEVANT.contains(&keyword) => {}
             keyword if keyword.starts_with("garp_") || keyword.starts_with("vrrp_garp_") => {}
             keyword => {

@@ -105,6 +105,8 @@ fn instance(router: &VirtualRouter, interface: Option<&str>) -> Result<String, N
     text.push_str(caveat(router));
     if router.virtual_mac {
         text.push_str("    use_vmac\n");
+        // With unicast it wants this. With multicast it would hear nobody whose adverts come from the virtual MAC.
+        text.push_str(if router.unicast { "    vmac_xmit_base\n" } else { "" });
     }
     if router.unicast {
         text.push_str(&unicast(router)?);

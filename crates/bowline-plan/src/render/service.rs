@@ -1,10 +1,11 @@
 //! A unit for systemd.
 
+use core::net::IpAddr;
 use std::collections::BTreeSet;
 
 use super::NotRendered;
 use crate::cluster::{AdminListen, Cluster};
-use crate::plan::{NodePlan, Plan};
+use crate::plan::{NodePlan, Plan, VirtualRouter};
 
 /// Ports below this one are for processes with CAP_NET_BIND_SERVICE alone.
 const FIRST_UNPRIVILEGED_PORT: u16 = 1024;
@@ -40,13 +41,14 @@ pub fn systemd(
     let capabilities: Vec<&str> = needs.capabilities.iter().copied().collect();
     // Adverts are sent in real time, so that a busy host does not lose its address.
     let realtime = if needs.capabilities.contains(REALTIME) { "" } else { "RestrictRealtime=yes\n" };
+    let hardening = if needs.is_tuning { HARDENING.replace(NO_TUNING, "") } else { HARDENING.to_owned() };
     Ok(format!(
         "[Unit]\nDescription=Keeps the Kubernetes API reachable from this node\nWants=network-online.target\n\
          After=network-online.target\nBefore=kubelet.service\nStartLimitIntervalSec=0\n\n\
          [Service]\nType=exec\n{hosts}ExecStart={binary} run --config {config}{name}\n\
          ExecReload=/bin/kill -HUP $MAINPID\nRestart=always\nRestartSec=1\nTimeoutStopSec={}\nLimitNOFILE={descriptors}\n\
          OOMScoreAdjust=-900\n{socket}\n\
-         CapabilityBoundingSet={}\nRestrictAddressFamilies={}\n{realtime}{HARDENING}\n\
+         CapabilityBoundingSet={}\nRestrictAddressFamilies={}\n{realtime}{hardening}\n\
          [Install]\nWantedBy=multi-user.target\n",
         stop_seconds(cluster),
         capabilities.join(" "),
@@ -57,7 +59,10 @@ pub fn systemd(
 /// Allows real-time scheduling (capabilities(7)).
 const REALTIME: &str = "CAP_SYS_NICE";
 
-/// What no node needs.
+/// What stands in [`HARDENING`] and makes `/proc/sys` read-only.
+const NO_TUNING: &str = "ProtectKernelTunables=yes\n";
+
+/// What no node needs, nearly.
 const HARDENING: &str = "\
 NoNewPrivileges=yes
 ProtectSystem=strict
@@ -83,6 +88,8 @@ SystemCallErrorNumber=EPERM
 pub(super) struct Needs {
     pub(super) capabilities: BTreeSet<&'static str>,
     pub(super) families: Vec<&'static str>,
+    /// To write to `/proc/sys`: by nothing else the interface of a virtual MAC can be kept from taking routers' IPv6 advertisements.
+    is_tuning: bool,
 }
 
 impl Needs {
@@ -105,7 +112,10 @@ impl Needs {
             capabilities.extend(["CAP_NET_ADMIN", "CAP_NET_RAW", REALTIME, "CAP_IPC_LOCK"]);
             families.extend(["AF_NETLINK", "AF_PACKET"]);
         }
-        Ok(Self { capabilities, families })
+        let is_tuned =
+            |router: &VirtualRouter| router.virtual_mac && router.addresses.iter().any(IpAddr::is_ipv6);
+        let is_tuning = nodes.iter().any(|node| node.virtual_routers.iter().any(is_tuned));
+        Ok(Self { capabilities, families, is_tuning })
     }
 }
 

@@ -38,8 +38,13 @@ fn a_guard_that_does_not_end_by_itself_is_ended() {
 fn a_guard_that_cannot_be_told_anything_is_replaced_and_nothing_is_left_of_it() {
     let mut guard = Guard::start(command("sleep", &["1000"])).unwrap();
     let is_there = is_there(&guard);
-    let will =
-        Will { interface: 1, source: [10, 0, 0, 1].into(), adverts: Vec::new(), addresses: Vec::new() };
+    let will = Will {
+        interface: 1,
+        virtual_link: None,
+        source: [10, 0, 0, 1].into(),
+        adverts: Vec::new(),
+        addresses: Vec::new(),
+    };
     // It reads nothing, so that its socket is full some time.
     let mut said = 0;
     while guard.look_after(Instant::ORIGIN).is_none() {

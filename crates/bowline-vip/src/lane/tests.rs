@@ -44,9 +44,9 @@ fn ends() -> Option<[(Namespace, Link); 2]> {
 
 fn lane(namespace: &Namespace, link: &Link) -> Lane {
     let config = config(&["10.0.0.9"], SOURCES[0]);
-    let wiring = namespace.inside(|| wiring::open(link, &config)).unwrap().unwrap();
+    let wiring = namespace.inside(|| wiring::open(link, &config, None)).unwrap().unwrap();
     let status = VirtualRouter::new(config.clone(), now()).status();
-    let cell = Cell::new("api".into(), None, config.clone(), link.index, status);
+    let cell = Cell::new("api".into(), None, None, config.clone(), link.index, status);
     Lane::new(Known { id: 0, cell: Arc::new(cell) }, config, wiring, now())
 }
 

@@ -237,7 +237,8 @@ vrrp_instance v4 {
     10.0.0.100/24 dev bond0.5 label bond0.5:1
     10.0.0.101
   }
-  use_vmac
+  use_vmac vrrp.60
+  vmac_xmit_base
   preempt_delay 30
   virtual_routes { 10.9.0.0/16 via 10.0.0.1 }
 }
@@ -273,9 +274,26 @@ fn unicast_peers_are_the_machines() {
             },
         ])
     );
-    said(&imported, "a.conf:27: differs: priority and preemption become those of v4");
-    said(&imported, "a.conf:25: not understood: virtual_routes of v4 is not looked at");
+    said(&imported, "a.conf:28: differs: priority and preemption become those of v4");
+    said(&imported, "a.conf:26: not understood: virtual_routes of v4 is not looked at");
+    said(&imported, "a.conf:23: differs: the interface with the virtual MAC has the name");
+    let lines: Vec<String> = imported.remarks().iter().map(ToString::to_string).collect();
+    assert!(
+        !lines.iter().any(|line| line.contains("vmac_xmit_base")),
+        "unicast is the same either way: {lines:?}"
+    );
     said(&imported, "a.conf:8: assumed: 10.0.0.12 is taken for a machine with the role control-plane");
+}
+
+#[test]
+fn a_virtual_mac_that_adverts_do_not_come_from_is_reported_with_multicast() {
+    let text = "vrrp_instance v4 {\n  interface eth0\n  virtual_router_id 60\n  use_vmac\n  vmac_xmit_base\n  virtual_ipaddress { 10.0.0.100 }\n}\n";
+    let imported = daemons(&[text], &control_planes()).unwrap();
+    assert_eq!(spec(&imported)["virtualIPs"][0]["virtualMAC"], json!(true));
+    said(
+        &imported,
+        "a.conf:5: differs: adverts come from the virtual MAC, which a keepalived with vmac_xmit_base does not hear",
+    );
 }
 
 #[test]

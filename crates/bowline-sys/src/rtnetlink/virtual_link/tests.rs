@@ -107,6 +107,9 @@ fn over_ipv6_it_answers_from_the_virtual_address_too() {
     let Some((left, right)) = ends() else { return };
     let link = make(&left, V6);
     let vip: IpAddr = "2001:db8::100".parse().unwrap();
+    // The kernel itself joins the group in which the address is looked for some time later.
+    let groups = left.inside(|| VrrpSocket::open(&link, Family::V6, Membership::None)).unwrap();
+    groups.expect_solicitations(&[vip]).unwrap();
     hold(&left, &link, vip);
     assert_eq!(answer(&right, vip).mac, V6.mac());
     // It has no address but that, and will not get one from a router.
