@@ -4,7 +4,7 @@
 use std::ffi::c_int;
 use std::io;
 
-use rustix::mm::{MlockAllFlags, mlockall};
+use rustix::mm::{MlockAllFlags, mlock, mlockall};
 use rustix::process::{Resource, getrlimit};
 
 use crate::capability::{Capability, has};
@@ -42,8 +42,11 @@ pub fn be_real_time() -> io::Result<()> {
     if error == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(error)) }
 }
 
-/// Keeps all memory that this process has now in RAM: its code, its heap, and the stacks of the threads that are there, all of which
-/// become resident. What is mapped later is not locked, so that no allocation fails for it. Call it when everything is set up.
+/// Keeps in RAM what this process has now: all of its code, which is read from disk here and not when it is needed, and of its
+/// heap and the stacks of its threads what has been used, and what will be ([`use_stack`]). What is mapped later is not locked, so that
+/// no allocation fails for it. Call it when everything is set up.
+///
+/// Stacks that are locked whole would be resident whole: two megabytes for each thread, of which some kilobytes are used.
 ///
 /// # Errors
 /// `EPERM` without `CAP_IPC_LOCK` while `RLIMIT_MEMLOCK` has an end: the kernel would count all mapped memory against it, and with it
@@ -53,7 +56,36 @@ pub fn lock_memory() -> io::Result<()> {
     if !unlimited && !has(Capability::IpcLock)? {
         return Err(rustix::io::Errno::PERM.into());
     }
-    Ok(mlockall(MlockAllFlags::CURRENT)?)
+    mlockall(MlockAllFlags::CURRENT | MlockAllFlags::ONFAULT)?;
+    // Only a page that was never used is missing from then on, which the kernel makes of nothing. Code it would have to read.
+    let mut outcome = Ok(());
+    for (start, end) in code(&std::fs::read_to_string("/proc/self/maps")?) {
+        // SAFETY: locking changes nothing but where pages are, and that they stay. A range that is not mapped any more is an error.
+        let locked =
+            unsafe { mlock(std::ptr::with_exposed_provenance_mut(start), end.saturating_sub(start)) };
+        outcome = outcome.and(locked);
+    }
+    Ok(outcome?)
+}
+
+/// Where files are mapped that nobody writes to: proc_pid_maps(5).
+fn code(maps: &str) -> impl Iterator<Item = (usize, usize)> {
+    maps.lines().filter_map(|line| {
+        let mut fields = line.split_ascii_whitespace();
+        let (range, permissions) = (fields.next()?, fields.next()?);
+        let is_file = fields.nth(2)? != "0";
+        let (start, end) = range.split_once('-')?;
+        let range = (usize::from_str_radix(start, 16).ok()?, usize::from_str_radix(end, 16).ok()?);
+        (is_file && matches!(permissions, "r-xp" | "r--p")).then_some(range)
+    })
+}
+
+/// What a thread that must be on time may need of its stack: some kilobytes, and many times that without optimisation.
+const STACK_USED: usize = 256 * 1024;
+
+/// Has the calling thread use as much of its stack as it ever will, so that it never waits for more.
+pub fn use_stack() {
+    std::hint::black_box([0_u8; STACK_USED]);
 }
 
 #[cfg(test)]

@@ -126,11 +126,13 @@ impl VirtualIps {
         let keep = move || {
             // A renewal that comes too late is as bad as an advert that does; whether it was allowed the other thread says.
             let _ = sched::be_real_time();
+            sched::use_stack();
             keeper.run();
         };
         let keeper = spawn("vip-keeper", keep)?;
         let run = move || {
             let _ended = ended;
+            sched::use_stack();
             let asked = (sched::be_real_time(), sched::lock_memory());
             // Nobody waits for it when the start has failed.
             let _ = ready.send(asked);

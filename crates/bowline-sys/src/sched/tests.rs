@@ -24,10 +24,25 @@ fn without(capability: CapabilitySet, action: impl FnOnce() + Send) {
     });
 }
 
-fn locked() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmLck:")).unwrap();
+/// In kilobytes, a line of a file of proc(5).
+fn kilobytes(text: &str, name: &str) -> u64 {
+    let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap();
     line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+fn status(name: &str) -> u64 {
+    kilobytes(&std::fs::read_to_string("/proc/self/status").unwrap(), name)
+}
+
+fn locked() -> u64 {
+    status("VmLck:")
+}
+
+/// How much of what is mapped at `start` is in RAM, in kilobytes.
+fn resident(start: usize) -> u64 {
+    let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+    let at = maps.lines().position(|line| line.starts_with(&format!("{start:x}-"))).unwrap();
+    kilobytes(&maps.lines().skip(at).collect::<Vec<_>>().join("\n"), "Rss:")
 }
 
 #[test]
@@ -57,14 +72,37 @@ fn a_refusal_of_real_time_is_told_and_changes_nothing() {
 #[test]
 fn memory_is_locked_where_that_is_allowed_and_nowhere_else() {
     if has(Capability::IpcLock).unwrap() {
+        // A thread that uses next to nothing of what it may.
+        const STACK: usize = 256 << 20;
+        let (end, over) = std::sync::mpsc::channel::<()>();
+        let thread = std::thread::Builder::new().stack_size(STACK);
+        let thread = thread.spawn(move || over.recv().is_err()).unwrap();
+        // And code that was never run.
+        const CODE: usize = 1 << 20;
+        let program = std::fs::File::open("/proc/self/exe").unwrap();
+        let protection = rustix::mm::ProtFlags::READ;
+        // SAFETY: a new mapping, which nobody reads or writes, at a place that the kernel chooses.
+        let code = unsafe {
+            let private = rustix::mm::MapFlags::PRIVATE;
+            rustix::mm::mmap(std::ptr::null_mut(), CODE, protection, private, &program, 0).unwrap()
+        };
+        assert_eq!(resident(code.expose_provenance()), 0);
+        let before = status("VmRSS:");
         lock_memory().unwrap();
-        assert!(locked() > 0);
+        assert!(locked() > STACK as u64 / 1024);
+        let more = status("VmRSS:") - before;
+        assert!(more < STACK as u64 / 1024 / 2, "{more} kB have become resident");
+        assert_eq!(resident(code.expose_provenance()), CODE as u64 / 1024, "it would be read from disk");
+        drop(end);
+        thread.join().unwrap();
         // Locked or not, what is allocated later can be had.
         assert_eq!(
             vec![1_u8; 64 << 20].iter().step_by(4096).map(|byte| u64::from(*byte)).sum::<u64>(),
             16384
         );
         munlockall().unwrap();
+        // SAFETY: it is the mapping of above, whole, and nobody has a reference into it.
+        unsafe { rustix::mm::munmap(code, CODE) }.unwrap();
     } else {
         println!("skipped: locking memory needs CAP_IPC_LOCK");
     }
@@ -73,4 +111,16 @@ fn memory_is_locked_where_that_is_allowed_and_nowhere_else() {
         assert_eq!(lock_memory().unwrap_err().kind(), io::ErrorKind::PermissionDenied);
         assert_eq!(locked(), 0);
     });
+}
+
+#[test]
+fn what_is_code_is_found_among_what_is_mapped() {
+    let maps = "55d000-55e000 r--p 00000000 fe:01 1234 /usr/bin/bowline\n\
+                55e000-55f800 r-xp 00001000 fe:01 1234 /usr/bin/bowline\n\
+                55f800-560000 rw-p 00003000 fe:01 1234 /usr/bin/bowline\n\
+                7f0000-7f1000 ---p 00000000 00:00 0\n\
+                7f1000-7f2000 rw-p 00000000 00:00 0 [stack]\n\
+                7f2000-7f3000 r-xp 00000000 00:00 0 [vdso]\n\
+                nonsense\n";
+    assert_eq!(code(maps).collect::<Vec<_>>(), [(0x55d000, 0x55e000), (0x55e000, 0x55f800)]);
 }
