@@ -61,6 +61,9 @@ impl Daemon {
         if digest == self.part.digest {
             // What is in force already: also after a bad file in between.
             self.reload_refused = None;
+            // What it means on this host may be something else by now.
+            self.virtual_ips.apply(&self.part.plan, &self.proxy, &self.observer).await?;
+            self.virtual_ips.track(&self.part.plan, &self.pools);
             self.observer.daemon(DaemonEvent::Unchanged { generation: self.part.generation });
             return Ok(None);
         }

@@ -8,6 +8,7 @@ mod conformance;
 mod interop;
 mod members;
 mod outage;
+mod reload;
 
 use bowline_lab::lan::Lan;
 use bowline_lab::peer::{Bowline, Daemon, Subject};
