@@ -103,9 +103,22 @@ impl Shared {
         self.keeper_waker.wake();
     }
 
+    /// Sockets on another interface take the place of those that were not taken over yet: while the advert thread hangs, an
+    /// interface may come and go for ever.
     pub(crate) fn tell_adverts(&self, what: ToAdverts) {
-        locked(&self.to_adverts).push(what);
+        let mut replaced = Vec::new();
+        {
+            let mut waiting = locked(&self.to_adverts);
+            if let ToAdverts::Rewire { id, .. } = &what {
+                let is_older =
+                    |other: &mut ToAdverts| matches!(other, ToAdverts::Rewire { id: of, .. } if of == id);
+                replaced.extend(waiting.extract_if(.., is_older));
+            }
+            waiting.push(what);
+        }
         self.adverts_waker.wake();
+        // Closed after the lock is given back, which the advert thread must never find taken for long.
+        drop(replaced);
     }
 
     pub(crate) fn tell_keeper(&self, what: ToKeeper) {

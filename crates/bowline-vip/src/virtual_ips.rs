@@ -143,7 +143,6 @@ impl VirtualIps {
             Err(error) => {
                 self.shared.adverts_end();
                 let _ = keeper.join();
-                self.shared.teller_waker.wake();
                 return Err(error);
             }
         };
@@ -264,7 +263,10 @@ impl VirtualIps {
     }
 
     fn end(&mut self) {
-        let Some(threads) = self.threads.take() else { return };
+        let Some(threads) = self.threads.take() else {
+            // Where the start has failed nobody is left who speaks to the teller, and it has to look.
+            return self.shared.teller_waker.wake();
+        };
         self.known().iter().for_each(|registered| registered.known.cell.leave());
         self.shared.end();
         // Nothing is ever sent: the other end is dropped.

@@ -17,8 +17,11 @@ const ASK_EVERY: Duration = Duration::from_secs(10);
 /// How long a stranger's claim waits until the planned peers have had time to say that it is one of them.
 const PEERS_ANSWER_WITHIN: Duration = Duration::from_millis(500);
 
-/// Claimants remembered; of any further nothing is told.
+/// Claimants remembered; of any further nothing is told until some are forgotten.
 const CLAIMANTS_MAX: usize = 64;
+
+/// A claimant that was not heard for so long, not even when it was asked, is forgotten.
+const FORGOTTEN_AFTER: Duration = ASK_EVERY.saturating_mul(3);
 
 /// Claims read in one round.
 const CLAIMS_MAX: usize = 64;
@@ -33,6 +36,7 @@ enum Claimant {
     Ourselves,
     Other {
         since: Instant,
+        heard: Instant,
     },
 }
 
@@ -51,7 +55,7 @@ pub(super) struct Neighbours {
     /// Questions about the planned peers' own.
     introductions: Vec<Frame>,
     macs: BTreeMap<IpAddr, Mac>,
-    /// Who has claimed an address: this host by another interface, or another one, first heard then.
+    /// Who has claimed an address: this host by another interface, or another one, first and last heard then.
     claimants: BTreeMap<Mac, Claimant>,
     ask_at: Instant,
 }
@@ -130,6 +134,7 @@ impl Neighbours {
         }
         if self.ask_at <= now {
             self.ask_at = now + ASK_EVERY;
+            self.forget(now);
             self.ask(&self.questions);
             self.ask(&self.introductions);
         }
@@ -145,16 +150,20 @@ impl Neighbours {
             self.macs.insert(claim.address, claim.mac);
             return None;
         };
-        let since = match self.claimants.get(&claim.mac) {
+        let is_full = self.claimants.len() >= CLAIMANTS_MAX;
+        let since = match self.claimants.get_mut(&claim.mac) {
             Some(Claimant::Ourselves) => return None,
-            Some(Claimant::Other { since }) => *since,
-            None if self.claimants.len() >= CLAIMANTS_MAX => return None,
+            Some(Claimant::Other { since, heard }) => {
+                *heard = now;
+                *since
+            }
+            None if is_full => return None,
             None if is_ours(claim.mac) => {
                 self.claimants.insert(claim.mac, Claimant::Ourselves);
                 return None;
             }
             None => {
-                self.claimants.insert(claim.mac, Claimant::Other { since: now });
+                self.claimants.insert(claim.mac, Claimant::Other { since: now, heard: now });
                 self.ask(&self.introductions);
                 self.ask_at = self.ask_at.min(now + PEERS_ANSWER_WITHIN);
                 now
@@ -166,6 +175,14 @@ impl Neighbours {
         (now.since(since) >= PEERS_ANSWER_WITHIN).then_some((place, false))
     }
 
+    /// Anybody on the link can claim by as many hardware addresses as it likes; one that goes on is found after it has ended.
+    fn forget(&mut self, now: Instant) {
+        self.claimants.retain(|_, claimant| match claimant {
+            Claimant::Ourselves => true,
+            Claimant::Other { heard, .. } => now.since(*heard) < FORGOTTEN_AFTER,
+        });
+    }
+
     fn ask(&self, frames: &[Frame]) {
         for frame in frames {
             // What cannot be sent now is asked again.
@@ -173,3 +190,6 @@ impl Neighbours {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
