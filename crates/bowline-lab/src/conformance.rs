@@ -71,6 +71,7 @@ impl Variant {
             preempt: true,
             password: None,
             addresses: addresses.iter().filter_map(|address| address.parse().ok()).collect(),
+            virtual_mac: false,
             unicast: Vec::new(),
             others: Vec::new(),
         }

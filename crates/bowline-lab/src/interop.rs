@@ -3,16 +3,19 @@
 //!
 //! A [`Duel`] does one thing after the other and says what it saw; each step fails with the words of what was wrong.
 
+mod dialect;
+
+pub use dialect::Dialect;
+
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 
-use crate::conformance::VRID;
 use crate::gauge::Gauge;
 use crate::lan::{Cut, Host, Lan};
-use crate::peer::{Other, Running, Setup, Subject};
-use crate::wire::{Advert, Captured, Mark, Tap};
+use crate::peer::{Running, Setup, Subject};
+use crate::wire::{Advert, Captured, Mac, Mark, Tap};
 
 /// Hosts of the two routers, in the order of their addresses, and of who looks on.
 const NAMES: [&str; 3] = ["low", "high", "client"];
@@ -29,78 +32,6 @@ const STALL_MAX: Duration = Duration::from_millis(15);
 const ATTEMPTS: usize = 6;
 /// It went another way when it did so often, undisturbed: a stall of one program alone cannot be seen from outside.
 const UNDISTURBED: usize = 2;
-
-/// How a pair speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Dialect {
-    V2,
-    V2Password,
-    V2Unicast,
-    /// Version 3 with adverts every second.
-    V3,
-    /// ... every 100 ms.
-    V3Fast,
-    V3Ipv6,
-    V3Unicast,
-}
-
-impl Dialect {
-    pub const ALL: [Self; 7] =
-        [Self::V2, Self::V2Password, Self::V2Unicast, Self::V3, Self::V3Fast, Self::V3Ipv6, Self::V3Unicast];
-
-    /// Its name in reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::V2 => "v2",
-            Self::V2Password => "v2-pass",
-            Self::V2Unicast => "v2-unicast",
-            Self::V3 => "v3",
-            Self::V3Fast => "v3-100ms",
-            Self::V3Ipv6 => "v3-ipv6",
-            Self::V3Unicast => "v3-unicast",
-        }
-    }
-
-    fn is_v2(self) -> bool {
-        matches!(self, Self::V2 | Self::V2Password | Self::V2Unicast)
-    }
-
-    fn is_v6(self) -> bool {
-        self == Self::V3Ipv6
-    }
-
-    fn is_unicast(self) -> bool {
-        matches!(self, Self::V2Unicast | Self::V3Unicast)
-    }
-
-    fn addresses(self) -> Vec<IpAddr> {
-        let texts: &[&str] = if self.is_v6() { &["fe80::100", "2001:db8::100"] } else { &["192.0.2.100"] };
-        texts.iter().filter_map(|text| text.parse().ok()).collect()
-    }
-
-    /// The setup of the router at `place` (0 or 1 in the order of addresses), when the two have these priorities.
-    fn setup(self, place: usize, priorities: [u8; 2], preempt: bool) -> Setup {
-        let other = 1 - place;
-        let index = if other == 0 { 0 } else { 1 };
-        let address = Lan::planned_addresses(index)[usize::from(self.is_v6())];
-        let slow = self.is_v2() || self == Self::V3;
-        Setup {
-            version: if self.is_v2() { 2 } else { 3 },
-            vrid: VRID,
-            priority: priorities[place],
-            interval: if slow { Duration::from_secs(1) } else { Duration::from_millis(100) },
-            preempt,
-            password: (self == Self::V2Password).then(|| "sesame".to_owned()),
-            addresses: self.addresses(),
-            unicast: if self.is_unicast() { vec![address] } else { Vec::new() },
-            others: vec![Other {
-                name: NAMES[other].to_owned(),
-                addresses: Lan::planned_addresses(index).to_vec(),
-                priority: priorities[other],
-            }],
-        }
-    }
-}
 
 /// One of the two.
 #[derive(Debug)]
@@ -202,7 +133,25 @@ impl<'a> Duel<'a> {
         let others = self.adverts(mark, 1 - place).len();
         ensure!(others == 0, "{} sent {others} adverts under {}", self.name(1 - place), self.name(place));
         ensure!(!self.adverts(mark, place).is_empty(), "{} fell silent", self.name(place));
+        self.speaks_as_virtual(mark, place)?;
         self.wait_holder(place, "nothing happened")
+    }
+
+    /// Demands that whatever the router at `place` has said since `mark` of itself and its addresses came from its virtual Ethernet
+    /// address, where it has one.
+    fn speaks_as_virtual(&self, mark: Mark, place: usize) -> anyhow::Result<()> {
+        let setup = &self.routers[place].setup;
+        let mac = Mac::of_router(setup.is_v6(), setup.vrid);
+        let claims = |captured: &Captured, address: IpAddr| {
+            captured.host == NAMES[place] && captured.frame.claims(address).is_some()
+        };
+        let said = self.tap.select(mark, |captured| {
+            self.advert_of(captured, place).is_some()
+                || setup.addresses.iter().any(|address| claims(captured, *address))
+        });
+        let other = said.iter().find(|captured| setup.virtual_mac && captured.frame.source != mac);
+        ensure!(other.is_none(), "{} spoke from another Ethernet address: {other:?}", self.name(place));
+        Ok(())
     }
 
     /// The router at `place`, which holds the address, leaves as planned; the other one takes over in its Skew_Time.

@@ -34,6 +34,8 @@ pub struct Setup {
     pub password: Option<String>,
     /// One family; of IPv6 the link-local one first.
     pub addresses: Vec<IpAddr>,
+    /// The addresses have the Ethernet address of the virtual router.
+    pub virtual_mac: bool,
     /// Adverts go to these instead of the group when there are any.
     pub unicast: Vec<IpAddr>,
     /// The other routers of the group by name, addresses and priority, for programs that want to know them.

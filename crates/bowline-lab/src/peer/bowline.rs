@@ -58,6 +58,9 @@ impl Bowline {
         if !setup.unicast.is_empty() {
             more += ", unicast: true";
         }
+        if setup.virtual_mac {
+            more += ", virtualMAC: true";
+        }
         if self.foreign {
             more += ", peers: any";
         }

@@ -81,6 +81,9 @@ impl Keepalived {
             let (source, peers) = (host.reached(setup.is_v6()), peers.join("\n    "));
             text += &format!("  unicast_src_ip {source}\n  unicast_peer {{\n    {peers}\n  }}\n");
         }
+        if setup.virtual_mac {
+            text += "  use_vmac\n";
+        }
         text += "  virtual_ipaddress {\n";
         for address in &setup.addresses {
             let prefix = if address.is_ipv4() { 32 } else { 128 };

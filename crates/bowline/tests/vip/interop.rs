@@ -58,6 +58,16 @@ fn it_agrees_with_frr_and_with_its_own_kind() {
 }
 
 #[test]
+fn with_virtual_macs_it_agrees_with_keepalived_and_with_its_own_kind() {
+    let (others, own) = (among_others(), among_its_own());
+    let (life, equals) = (Story::Life { better: 0 }, Story::Equals { cut: 1 });
+    let mut tales = all(Dialect::V3VirtualMac, &others, &Keepalived);
+    tales.push((Dialect::V3VirtualMacIpv6, life, [&others, &Keepalived]));
+    tales.push((Dialect::V3VirtualMac, equals, [&own, &own]));
+    tell(&tales);
+}
+
+#[test]
 #[ignore = "takes minutes: intervals of a second; the shortest dialects are told in every run"]
 fn it_agrees_with_keepalived_in_every_dialect() {
     for dialect in Dialect::ALL {
