@@ -137,8 +137,8 @@ impl<'a> Duel<'a> {
         self.wait_holder(place, "nothing happened")
     }
 
-    /// Demands that whatever the router at `place` has said since `mark` of itself and its addresses came from its virtual Ethernet
-    /// address, where it has one.
+    /// Demands that whatever the router at `place` has said since `mark` to everybody, of itself and its addresses, came from its
+    /// virtual Ethernet address, where it has one.
     fn speaks_as_virtual(&self, mark: Mark, place: usize) -> anyhow::Result<()> {
         let setup = &self.routers[place].setup;
         let mac = Mac::of_router(setup.is_v6(), setup.vrid);
@@ -146,7 +146,7 @@ impl<'a> Duel<'a> {
             captured.host == NAMES[place] && captured.frame.claims(address).is_some()
         };
         let said = self.tap.select(mark, |captured| {
-            self.advert_of(captured, place).is_some()
+            (setup.unicast.is_empty() && self.advert_of(captured, place).is_some())
                 || setup.addresses.iter().any(|address| claims(captured, *address))
         });
         let other = said.iter().find(|captured| setup.virtual_mac && captured.frame.source != mac);

@@ -36,6 +36,9 @@ fn child_daemon() {
 /// Three machines on a switch, if the kernel has what is needed.
 fn hosts() -> Option<([Host; 3], Switch)> {
     let (hosts, switch) = three_hosts()?;
+    // As many distributions have it.
+    let strict = || std::fs::write("/proc/sys/net/ipv4/conf/all/rp_filter", "1");
+    hosts.iter().for_each(|host| host.inside(strict).unwrap());
     let of = VirtualMac { vrid: 1, family: Family::V4 };
     match hosts[0].netlink().try_virtual_link(hosts[0].link_index(), of) {
         Err(error) if error.to_string().contains("not supported") => {

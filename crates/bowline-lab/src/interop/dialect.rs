@@ -23,10 +23,11 @@ pub enum Dialect {
     /// ... every 100 ms, from the Ethernet address of the virtual router.
     V3VirtualMac,
     V3VirtualMacIpv6,
+    V3VirtualMacUnicast,
 }
 
 impl Dialect {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::V2,
         Self::V2Password,
         Self::V2Unicast,
@@ -36,6 +37,7 @@ impl Dialect {
         Self::V3Unicast,
         Self::V3VirtualMac,
         Self::V3VirtualMacIpv6,
+        Self::V3VirtualMacUnicast,
     ];
 
     /// Its name in reports.
@@ -50,6 +52,7 @@ impl Dialect {
             Self::V3Unicast => "v3-unicast",
             Self::V3VirtualMac => "v3-virtual-mac",
             Self::V3VirtualMacIpv6 => "v3-virtual-mac-ipv6",
+            Self::V3VirtualMacUnicast => "v3-virtual-mac-unicast",
         }
     }
 
@@ -62,11 +65,11 @@ impl Dialect {
     }
 
     fn has_virtual_mac(self) -> bool {
-        matches!(self, Self::V3VirtualMac | Self::V3VirtualMacIpv6)
+        matches!(self, Self::V3VirtualMac | Self::V3VirtualMacIpv6 | Self::V3VirtualMacUnicast)
     }
 
     fn is_unicast(self) -> bool {
-        matches!(self, Self::V2Unicast | Self::V3Unicast)
+        matches!(self, Self::V2Unicast | Self::V3Unicast | Self::V3VirtualMacUnicast)
     }
 
     fn addresses(self) -> Vec<IpAddr> {

@@ -83,6 +83,8 @@ impl Keepalived {
         }
         if setup.virtual_mac {
             text += "  use_vmac\n";
+            // It wants this with unicast, and hears nobody else's virtual address with multicast then.
+            text += if setup.unicast.is_empty() { "" } else { "  vmac_xmit_base\n" };
         }
         text += "  virtual_ipaddress {\n";
         for address in &setup.addresses {

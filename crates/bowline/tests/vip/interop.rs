@@ -63,6 +63,8 @@ fn with_virtual_macs_it_agrees_with_keepalived_and_with_its_own_kind() {
     let (life, equals) = (Story::Life { better: 0 }, Story::Equals { cut: 1 });
     let mut tales = all(Dialect::V3VirtualMac, &others, &Keepalived);
     tales.push((Dialect::V3VirtualMacIpv6, life, [&others, &Keepalived]));
+    tales.push((Dialect::V3VirtualMacUnicast, life, [&others, &Keepalived]));
+    tales.push((Dialect::V3VirtualMacUnicast, life, [&Keepalived, &others]));
     tales.push((Dialect::V3VirtualMac, equals, [&own, &own]));
     tell(&tales);
 }
