@@ -5,6 +5,12 @@ use core::time::Duration;
 use crate::cluster::KeepAlive;
 use crate::plan::Probe;
 
+/// What each place in the planned order of a virtual IP's nodes adds to their wait, as the virtual routers have it.
+pub const RANK_WAIT: Duration = Duration::from_millis(20);
+
+/// Good probes that show a node after a holder's fall that it could serve in its place.
+const ROUNDS: u32 = 2;
+
 /// The timers that decide how soon a failure is found.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Detection {
@@ -41,6 +47,22 @@ impl Detection {
     /// first flight has before.
     pub fn frozen(&self) -> Duration {
         self.pauses().saturating_add(self.timeout.saturating_mul(self.fall))
+    }
+
+    /// By how much two nodes can differ in when they find out about one and the same failure.
+    pub fn difference(&self) -> Duration {
+        self.interval.saturating_add(self.timeout.saturating_mul(self.fall))
+    }
+
+    /// Until a virtual IP has left a holder that reaches none of its endpoints for one of so many `others`, adverts being so
+    /// far apart: the holder has found out and says so at once, another one has shown anew that it reaches one, and has waited
+    /// for Skew_Time (less than an interval, RFC 9568 section 6.1) and for its place in the order.
+    pub fn moved(&self, adverts: Duration, others: usize) -> Duration {
+        let shown =
+            self.timeout.saturating_mul(ROUNDS).saturating_add(self.fast_interval.saturating_mul(ROUNDS - 1));
+        let places = u32::try_from(others.saturating_sub(1)).unwrap_or(u32::MAX);
+        let order = adverts.saturating_add(RANK_WAIT.saturating_mul(places));
+        self.frozen().saturating_add(shown).saturating_add(order)
     }
 
     /// New connections to an endpoint that works and should be left alone: until the probes have found out.

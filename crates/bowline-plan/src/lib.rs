@@ -47,7 +47,7 @@ pub use cluster::{
     WhenAllBad,
 };
 pub use endpoints::{Class, Client, Loser, Rule, endpoints};
-pub use failover::Detection;
+pub use failover::{Detection, RANK_WAIT};
 pub use find::{FindNodeError, Matched, find_node};
 pub use import::to_yaml;
 pub use lint::{

@@ -30,8 +30,8 @@ mod spec;
 
 pub use dial::{Attempt, Departure, Dial, DialInput, DialOutput, GiveUp, MAX_RACING, Ticket};
 pub use evidence::{Certificate, Evidence, ProbeFailure, ProbeResult, Stage, Status, TEXT_MAX};
-pub use message::{Event, Input, Output};
-pub use pool::{ENDPOINTS_MAX, PROBES_IN_FLIGHT_MAX, Pool};
+pub use message::{Event, Input, InquiryId, Output};
+pub use pool::{ENDPOINTS_MAX, INQUIRIES_MAX, PROBES_IN_FLIGHT_MAX, Pool};
 pub use reason::Reason;
 pub use snapshot::{ConnectionCount, ConnectionLease, Endpoint, Grade, Snapshot};
 pub use spec::{EndpointId, EndpointSpec, Policy, PoolSpec, Timers};

@@ -7,6 +7,10 @@ use crate::spec::{EndpointId, PoolSpec};
 use core::net::SocketAddr;
 use std::sync::Arc;
 
+/// A question whether clients would be served, named in its answer; given by the shell, each once.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct InquiryId(pub u64);
+
 /// What can happen to a pool.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Input {
@@ -27,6 +31,10 @@ pub enum Input {
         /// What was seen.
         evidence: Evidence,
     },
+    /// Would clients that come from now on be served? The endpoints that take new connections are probed at once for it, twice if
+    /// that is well, within their budget; what was known or on its way before is no evidence. Answered by
+    /// [`Output::Inquired`].
+    Inquire(InquiryId),
     /// The moment of `poll_timeout` has come. The shell handles what it has in hand (answers, reports) before this.
     Timeout,
 }
@@ -52,6 +60,14 @@ pub enum Output {
     Forget {
         /// Who.
         endpoint: EndpointId,
+    },
+    /// The answer to an [`Input::Inquire`], exactly one to each: whether probes that were sent after it show that clients would be
+    /// served.
+    Inquired {
+        /// To which.
+        inquiry: InquiryId,
+        /// What it is; no as well when more is asked at once than can be ([`INQUIRIES_MAX`](crate::INQUIRIES_MAX)).
+        served: bool,
     },
     /// What every dial shall read from now on.
     Publish(Arc<Snapshot>),

@@ -1,19 +1,21 @@
 //! The endpoints of a pool: control flow; what evidence means is in [`health`], when to probe in [`member`].
 
-use crate::evidence::{Evidence, ProbeResult};
-use crate::message::{Event, Input, Output};
+use crate::evidence::{Evidence, ProbeResult, Verdict};
+use crate::message::{Event, Input, InquiryId, Output};
 use crate::snapshot::Snapshot;
 use crate::spec::{EndpointId, PoolSpec, Timers};
 use bowline_sansio::{Instant, Machine, Outbox, Prng};
 use core::net::SocketAddr;
 use core::time::Duration;
 use health::Thresholds;
+use inquiry::Inquiry;
 use member::{Before, Member};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 mod budget;
 mod health;
+mod inquiry;
 mod member;
 
 /// Endpoints of one pool, at most; far above the control planes there are, and every walk over a pool stays cheap.
@@ -21,6 +23,9 @@ pub const ENDPOINTS_MAX: usize = 1_024;
 
 /// Probes of one pool in flight at once, at most: each may hold a file descriptor and a handshake.
 pub const PROBES_IN_FLIGHT_MAX: usize = 64;
+
+/// Questions of one pool that are open at once, at most: one for each virtual IP of a node, of which there are few.
+pub const INQUIRIES_MAX: usize = 64;
 
 /// One input leads to at most two outputs for each endpoint that goes, one for each that comes or changes, the probes, and a
 /// few for the whole pool.
@@ -42,6 +47,8 @@ pub struct Pool {
     /// No verdict by silence before this.
     grace: Instant,
     fail_open: bool,
+    /// Not answered yet.
+    inquiries: Vec<Inquiry>,
     /// Dials or status would see a difference.
     dirty: bool,
     snapshot: Arc<Snapshot>,
@@ -62,6 +69,7 @@ impl Pool {
             now,
             grace: now,
             fail_open: false,
+            inquiries: Vec::new(),
             dirty: true,
             snapshot: Arc::new(snapshot),
             outbox: Outbox::new(OUTBOX_MAX),
@@ -93,6 +101,8 @@ impl Pool {
         assert!(self.members.len() <= ENDPOINTS_MAX);
         assert!(self.in_flight() <= PROBES_IN_FLIGHT_MAX, "{} probes in flight", self.in_flight());
         assert_eq!(self.fail_open, !self.members.is_empty() && !self.some_usable());
+        assert!(self.inquiries.len() <= INQUIRIES_MAX);
+        assert!(self.inquiries.iter().all(|inquiry| inquiry.answer().is_none()), "an answer was not given");
         assert_eq!(self.outbox.dropped(), 0, "outputs were lost");
         assert!(!self.dirty, "a change was not published");
         assert_eq!(self.snapshot.endpoints.len(), self.members.len());
@@ -170,6 +180,10 @@ impl Pool {
         let Some(at) = self.members.iter().position(|member| member.id == endpoint) else { return };
         let Some(member) = self.members.get_mut(at) else { return };
         let before = member.before();
+        if let Some(sent) = member.sent() {
+            let good = matches!(result.clone().judge(), Verdict::Good(..));
+            note(&mut self.inquiries, (endpoint, sent), good, &self.spec.timers, now);
+        }
         if let Some(why) = member.probed(result, &self.spec.timers, thresholds, now) {
             let (name, address) = (Arc::clone(&member.name), member.address);
             self.outbox.push(Output::Event(Event::ProbeFailedLocally { endpoint, name, address, why }));
@@ -196,14 +210,43 @@ impl Pool {
         let (grace, thresholds) = (self.grace, self.thresholds());
         let mut lost = Vec::new();
         self.change_all(|member, timers| {
+            let sent = member.sent();
             if member.lose(timers, thresholds, now) {
-                lost.push((member.id, Arc::clone(&member.name), member.address));
+                lost.push((member.id, Arc::clone(&member.name), member.address, sent));
             } else if member.verdict_at(timers).is_some_and(|verdict| verdict.max(grace) <= now) {
                 member.health.convict();
             }
         });
-        for (endpoint, name, address) in lost {
+        for (endpoint, name, address, sent) in lost {
+            let sent = sent.unwrap_or(now);
+            note(&mut self.inquiries, (endpoint, sent), false, &self.spec.timers, now);
             self.outbox.push(Output::Event(Event::ProbeLost { endpoint, name, address }));
+        }
+    }
+
+    fn inquire(&mut self, id: InquiryId, now: Instant) {
+        let usable = self.members.iter().filter(|member| member.is_asked());
+        let inquiry = Inquiry::new(id, usable.map(|member| member.id).collect(), now);
+        if self.inquiries.len() < INQUIRIES_MAX {
+            self.inquiries.push(inquiry);
+        } else {
+            self.outbox.push(Output::Inquired { inquiry: id, served: false });
+        }
+    }
+
+    /// Answers what can be answered, and lets endpoints know what is still wanted of them.
+    fn settle_inquiries(&mut self) {
+        let (members, outbox) = (&mut self.members, &mut self.outbox);
+        self.inquiries.retain_mut(|inquiry| {
+            inquiry.keep(|endpoint| members.iter().any(|member| member.id == endpoint));
+            let Some(served) = inquiry.answer() else { return true };
+            outbox.push(Output::Inquired { inquiry: inquiry.id(), served });
+            false
+        });
+        for member in members {
+            let wants =
+                self.inquiries.iter().filter_map(|inquiry| inquiry.wants(member.id, member.last_sent()));
+            member.want(wants.min());
         }
     }
 
@@ -262,6 +305,20 @@ impl Pool {
     }
 }
 
+/// Lets those who asked know how the probe that was sent then ended.
+fn note(
+    inquiries: &mut [Inquiry],
+    (endpoint, sent): (EndpointId, Instant),
+    good: bool,
+    timers: &Timers,
+    now: Instant,
+) {
+    let pause = timers.probe_interval_fast.min(timers.probe_interval);
+    for inquiry in inquiries {
+        inquiry.heard(endpoint, sent, good, pause, now);
+    }
+}
+
 /// Says what changed about `member`; whether dials or status see it.
 fn announce(outbox: &mut Outbox<Output>, member: &Member, before: &Before) -> bool {
     let (event, visible) = member.changes(before);
@@ -282,9 +339,11 @@ impl Machine for Pool {
             Input::Reconcile(spec) => self.reconcile(spec, now),
             Input::Probed { endpoint, result } => self.probed(endpoint, result, now),
             Input::Reported { endpoint, evidence } => self.reported(endpoint, evidence, now),
+            Input::Inquire(inquiry) => self.inquire(inquiry, now),
             Input::Timeout => self.judge_silence(self.poll_timeout(), now),
         }
         self.settle(now);
+        self.settle_inquiries();
         self.send_probes(now);
         self.publish();
         if cfg!(debug_assertions) {

@@ -82,6 +82,7 @@ enum PoolOp {
     /// An answer that nobody waits for.
     Stray(u64, ProbeResult),
     Report(u64, Evidence, u16),
+    Inquire,
     Wait(u64),
     Timeouts(u8),
 }
@@ -93,6 +94,7 @@ fn pool_ops() -> impl Strategy<Value = PoolOp> {
         1 => (0u64..12, results()).prop_map(|(endpoint, result)| PoolOp::Stray(endpoint, result)),
         4 => (0u64..12, prop::sample::select(Evidence::ALL.to_vec()), 1u16..4)
             .prop_map(|(endpoint, evidence, times)| PoolOp::Report(endpoint, evidence, times)),
+        1 => Just(PoolOp::Inquire),
         3 => (0u64..700).prop_map(PoolOp::Wait),
         4 => (1u8..6).prop_map(PoolOp::Timeouts),
     ]
@@ -106,10 +108,26 @@ struct PoolModel {
     fail_open: bool,
     version: u64,
     sent: BTreeMap<EndpointId, Vec<Instant>>,
+    /// When each probe that is not answered was sent.
+    open_since: BTreeMap<EndpointId, Instant>,
+    /// Questions without an answer: when they were asked, and the good probes since.
+    inquiries: BTreeMap<InquiryId, (Instant, u32)>,
+    next_inquiry: u64,
 }
 
 impl PoolModel {
     fn step(&mut self, input: Input, now: Instant) {
+        match &input {
+            Input::Inquire(inquiry) => assert!(self.inquiries.insert(*inquiry, (now, 0)).is_none()),
+            Input::Probed { endpoint, result: ProbeResult::Answered { readyz, .. } } => {
+                let sent = self.open_since.get(endpoint).copied();
+                for (asked, good) in self.inquiries.values_mut() {
+                    let is_good = !matches!(readyz, Status::Failing(_));
+                    *good += u32::from(is_good && sent.is_some_and(|sent| sent >= *asked));
+                }
+            }
+            _ => {}
+        }
         let outputs = self.pool.step(input, now);
         self.check(outputs, now);
     }
@@ -121,6 +139,11 @@ impl PoolModel {
                     assert!(self.known.contains_key(&endpoint), "a probe of a stranger");
                     assert!(self.open.insert(endpoint), "two probes of {endpoint:?} in flight");
                     self.sent.entry(endpoint).or_default().push(now);
+                    self.open_since.insert(endpoint, now);
+                }
+                Output::Inquired { inquiry, served } => {
+                    let (_, good) = self.inquiries.remove(&inquiry).expect("one answer to each question");
+                    assert!(!served || good >= 2, "a yes after {good} good probes");
                 }
                 Output::Forget { endpoint } => {
                     assert!(self.known.remove(&endpoint).is_some());
@@ -167,6 +190,9 @@ fn run_pool(first: PoolSpec, seed: u64, ops: &[PoolOp]) -> Vec<(EndpointId, Vec<
         fail_open: false,
         version: 0,
         sent: BTreeMap::new(),
+        open_since: BTreeMap::new(),
+        inquiries: BTreeMap::new(),
+        next_inquiry: 0,
     };
     model.check(outputs, now);
     for op in ops {
@@ -191,6 +217,11 @@ fn run_pool(first: PoolSpec, seed: u64, ops: &[PoolOp]) -> Vec<(EndpointId, Vec<
                 for _ in 0..times {
                     model.step(Input::Reported { endpoint: EndpointId(endpoint), evidence }, now);
                 }
+            }
+            PoolOp::Inquire => {
+                let inquiry = InquiryId(model.next_inquiry);
+                model.next_inquiry += 1;
+                model.step(Input::Inquire(inquiry), now);
             }
             PoolOp::Wait(millis) => {
                 now += Duration::from_millis(millis);

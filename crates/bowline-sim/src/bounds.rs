@@ -1,7 +1,7 @@
 //! How long anything may take, computed from what the group is configured to do.
 
 use crate::fault::Kind;
-use crate::options::Options;
+use crate::options::{Options, SOON};
 use bowline_vrrp::timers::{ANNOUNCE_GAP, HAND_OVER_MAX, PUT_BACK_GAP, RANK_WAIT, active_down};
 use core::time::Duration;
 
@@ -77,13 +77,25 @@ impl Bounds {
         // Where priorities have no bands, a Backup that cannot serve lets others go first.
         let gives_way = if options.bands { Duration::ZERO } else { HAND_OVER_MAX + down };
         let locked = if options.locktime { LOCKED } else { Duration::ZERO };
+        // Until a node knows what is so: late, and wrong for a moment.
+        let lag = options.lag() + SOON * 2;
+        let others = u32::try_from(options.routers).unwrap_or(u32::MAX).saturating_sub(1).max(1);
         Self {
             interval_min: options.interval,
             detection,
             absence: detection.max(PUT_BACK_GAP) + kernel + gives_way + way,
             conflict: lease + interval + unlucky + way * 2 + kernel,
-            service: options.stability + interval + unlucky + skew + ranks + way * 2 + kernel + lease,
-            preemption: options.preempt_delay + interval + unlucky + detection + way * 2 + kernel + lease,
+            service: lag + options.stability + interval + unlucky + skew + ranks + way * 2 + kernel + lease,
+            // Whoever knows later watches the one anew that was quicker.
+            preemption: (lag
+                + options.preempt_delay
+                + interval
+                + unlucky
+                + detection
+                + way * 2
+                + kernel
+                + lease)
+                * others,
             hand_over: skew + ranks + way * 2 + kernel,
             gap: way + kernel,
             clients: ANNOUNCE_GAP + way + locked,

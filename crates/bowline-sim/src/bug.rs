@@ -49,11 +49,13 @@ pub enum Bug {
     GuardMissing,
     /// A peer that has not let go yet is taken for a stranger with the address.
     PeerTakenForStranger,
+    /// That a node can serve is shown by what it knew before it was asked.
+    EvidenceFromBefore,
 }
 
 impl Bug {
     /// Every one.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::SkewLost,
         Self::CentisecondsForSeconds,
         Self::TieBreakMissing,
@@ -72,6 +74,7 @@ impl Bug {
         Self::ConnectionsKept,
         Self::GuardMissing,
         Self::PeerTakenForStranger,
+        Self::EvidenceFromBefore,
     ];
 
     /// What a router with this bug makes of its configuration.
@@ -95,7 +98,8 @@ impl Bug {
             | Self::CannotServeIgnored
             | Self::ConnectionsKept
             | Self::GuardMissing
-            | Self::PeerTakenForStranger => {}
+            | Self::PeerTakenForStranger
+            | Self::EvidenceFromBefore => {}
         }
         Config::new(settings).unwrap_or(config)
     }

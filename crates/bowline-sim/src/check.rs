@@ -22,6 +22,7 @@ mod owners;
 mod preemption;
 mod service;
 mod silence;
+mod trouble;
 
 /// What happens in a world.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -66,6 +67,7 @@ pub(crate) struct Checkers {
     preemption: preemption::Preemption,
     service: service::Service,
     silence: silence::Silence,
+    trouble: trouble::Trouble,
 }
 
 impl Checkers {
@@ -82,6 +84,7 @@ impl Checkers {
             preemption: preemption::Preemption,
             service: service::Service,
             silence: silence::Silence::new(state),
+            trouble: trouble::Trouble,
         }
     }
 
@@ -94,6 +97,7 @@ impl Checkers {
             return Ok(());
         }
         self.moves.see(seen, state)?;
+        self.trouble.see(seen, state)?;
         self.owners.see(seen, state)?;
         self.absence.see(seen, state)?;
         self.hand_over.see(seen, state)?;

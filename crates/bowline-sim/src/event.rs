@@ -2,7 +2,7 @@
 
 use crate::fault::Trouble;
 use bowline_sansio::Instant;
-use bowline_vrrp::{Fault, Loss, Tenure};
+use bowline_vrrp::{Fault, Inquiry, Loss, Tenure};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
@@ -44,6 +44,10 @@ pub(crate) enum Event {
     Noticed(Seat, Tenure, Loss),
     /// The process learns of a fault, or that it is over.
     Told { node: usize, life: u32, fault: Fault, stands: bool },
+    /// A node finds out whether it reaches an API server, as it was after so many changes.
+    FindsOut { node: usize, changes: u64, reaches: bool },
+    /// A probe has ended that a router's question wanted, so many of which are left with it; the question came after so many changes.
+    Evidence { seat: Seat, inquiry: Inquiry, changes: u64, left: u32 },
     /// The guard sees that its process has ended.
     Guard { node: usize, life: u32 },
     /// The next fault.

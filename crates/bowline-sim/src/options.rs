@@ -12,6 +12,9 @@ use core::time::Duration;
 /// Nodes of one world, at most.
 pub const ROUTERS_MAX: usize = 5;
 
+/// A node that has just found out that it reaches nobody finds out within this that it does: it looks again at once.
+pub(crate) const SOON: Duration = Duration::from_millis(50);
+
 /// The first VRID; a virtual IP's is this and its number.
 pub(crate) const VRID_FIRST: u8 = 51;
 
@@ -167,6 +170,12 @@ impl Options {
     /// Whether `node` is of another make.
     pub const fn is_foreign(&self, node: usize) -> bool {
         node + self.foreign >= self.routers
+    }
+
+    /// How much later than another a node finds out that it reaches an API server or none, at most: less than what the
+    /// configuration allows for, because what it says then has to arrive as well.
+    pub fn lag(&self) -> Duration {
+        (self.stability / 2).min(self.interval * 2)
     }
 
     /// Where `node`'s adverts come from.

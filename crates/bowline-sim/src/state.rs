@@ -77,9 +77,16 @@ pub(crate) struct Node {
     pub(crate) deceived: Instant,
     pub(crate) link_down: bool,
     pub(crate) wedged: bool,
+    /// As it believes.
     pub(crate) can_serve: bool,
-    /// Since when it is so.
+    /// Since when it does.
     pub(crate) can_serve_since: Instant,
+    /// Whether it reaches an API server, believed or not.
+    pub(crate) reaches: bool,
+    /// Since when it is so.
+    pub(crate) reaches_since: Instant,
+    /// How often that has changed.
+    pub(crate) changes: u64,
     /// It stops for good.
     pub(crate) leaving: bool,
     /// There was a guard when the process ended, and it did not come to it yet.
@@ -174,6 +181,8 @@ pub(crate) struct State {
     pub(crate) yielded: Vec<Option<(usize, Instant)>>,
     /// And whether it had two at the last look.
     pub(crate) was_contested: Vec<bool>,
+    /// When one node reached an API server and another did not for the last time: first by the one, then by the other.
+    differed: Vec<Vec<Option<Instant>>>,
     /// Who had each virtual IP last.
     pub(crate) last_owner: Vec<Option<usize>>,
     pub(crate) stats: Stats,
@@ -200,6 +209,9 @@ impl State {
                 wedged: false,
                 can_serve: true,
                 can_serve_since: Instant::ORIGIN,
+                reaches: true,
+                reaches_since: Instant::ORIGIN,
+                changes: 0,
                 leaving: false,
                 guarded: false,
                 busy_until: Instant::ORIGIN,
@@ -226,6 +238,7 @@ impl State {
             contest_began: vec![Instant::ORIGIN; options.virtual_ips],
             yielded: vec![None; options.virtual_ips],
             was_contested: vec![false; options.virtual_ips],
+            differed: vec![vec![None; options.routers]; options.routers],
             last_owner: vec![None; options.virtual_ips],
             stats: Stats::default(),
             trace: Trace::new(wanted),
@@ -256,6 +269,21 @@ impl State {
     /// For how long nothing was done to the group, and nothing that unsettles it stands.
     pub(crate) fn calm(&self) -> Duration {
         if self.restless > 0 { Duration::ZERO } else { self.now.since(self.calm_since) }
+    }
+
+    /// Writes down who reaches more than whom; before anything changes about it.
+    pub(crate) fn note_differences(&mut self) {
+        for one in 0..self.options.routers {
+            for other in 0..self.options.routers {
+                self.differed[one][other] = self.differed(one, other);
+            }
+        }
+    }
+
+    /// When `one` reached an API server and `other` did not, for the last time.
+    pub(crate) fn differed(&self, one: usize, other: usize) -> Option<Instant> {
+        let differ = self.nodes[one].reaches && !self.nodes[other].reaches;
+        if differ { Some(self.now) } else { self.differed[one][other] }
     }
 
     /// Whether `node` answers for `vip`.

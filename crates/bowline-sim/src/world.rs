@@ -16,6 +16,7 @@ use core::time::Duration;
 mod foreign;
 mod keeper;
 mod life;
+mod reach;
 mod shell;
 mod trouble;
 
@@ -120,6 +121,8 @@ impl World {
             Event::LeaseOver { node, vip } => self.lease_over(node, vip),
             Event::Noticed(seat, tenure, loss) => self.noticed(seat, tenure, loss),
             Event::Told { node, life, fault, stands } => self.told(node, life, fault, stands),
+            Event::FindsOut { node, changes, reaches } => self.finds_out(node, changes, reaches),
+            Event::Evidence { seat, inquiry, changes, left } => self.evidence(seat, inquiry, changes, left),
             Event::Guard { node, life } => self.guard(node, life),
             Event::NextFault => self.next_fault(),
             Event::End(trouble) => self.end_trouble(trouble),

@@ -1,7 +1,9 @@
 //! The checkers, tried on bugs that other implementations have had: each has to be seen, and by a checker that is meant for it.
 
 use bowline_sim::{Bug, Kind, Options, run_options};
+use bowline_vrrp::WhenAllBad;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// A bug has to show itself within so many seeds, in each of a tenth of them.
 const SEEDS: u64 = 60;
@@ -44,6 +46,12 @@ fn provoking(bug: Bug, mut options: Options) -> Options {
         Bug::ConnectionsKept => &[Kind::Remove, Kind::Isolate],
         Bug::GuardMissing => &[Kind::Crash],
         Bug::PeerTakenForStranger => &[Kind::Isolate],
+        Bug::EvidenceFromBefore => {
+            // Trouble of all, of which each finds out in its own time, and priorities that say so.
+            (options.bands, options.foreign, options.when_all_bad) = (true, 0, WhenAllBad::Keep);
+            options.stability = Duration::from_millis(200);
+            &[Kind::AllUnable]
+        }
     };
     options.kinds = kinds.to_vec();
     options
@@ -66,6 +74,7 @@ fn responsible(bug: Bug) -> &'static [&'static str] {
         Bug::StallIgnored | Bug::ConnectionsKept => &["silence"],
         Bug::CannotServeIgnored => &["service"],
         Bug::PeerTakenForStranger => &["errors"],
+        Bug::EvidenceFromBefore => &["trouble"],
     }
 }
 

@@ -4,7 +4,7 @@
 use crate::counters::Counters;
 use bowline_sansio::Instant;
 use bowline_sys::rtnetlink::VirtualMac;
-use bowline_vrrp::{Config, Conflict, Fault, Status};
+use bowline_vrrp::{Config, Conflict, Fault, Inquiry, Status};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -160,6 +160,8 @@ pub(crate) struct Cell {
     answer: AtomicU64,
     faults: AtomicU32,
     can_serve: AtomicBool,
+    /// The last question of the router that was answered with yes, by its number; zero before there is one.
+    confirmed: AtomicU64,
     leaves: AtomicBool,
     /// Until when the kernel keeps the addresses, in nanoseconds on the monotonic clock; zero while they are not held.
     leased_until: AtomicU64,
@@ -190,6 +192,7 @@ impl Cell {
             answer: AtomicU64::new(0),
             faults: AtomicU32::new(0),
             can_serve: AtomicBool::new(false),
+            confirmed: AtomicU64::new(0),
             leaves: AtomicBool::new(false),
             leased_until: AtomicU64::new(0),
             interface: AtomicU32::new(interface),
@@ -239,6 +242,14 @@ impl Cell {
 
     pub(crate) fn set_can_serve(&self, can: bool) {
         self.can_serve.store(can, Ordering::Release);
+    }
+
+    pub(crate) fn confirmed(&self) -> u64 {
+        self.confirmed.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn confirm(&self, inquiry: Inquiry) {
+        self.confirmed.store(inquiry.get(), Ordering::Release);
     }
 
     pub(crate) fn leaves(&self) -> bool {

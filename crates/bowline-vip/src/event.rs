@@ -1,6 +1,6 @@
 //! What happens, and the two things a virtual router needs of its host: somebody who serves, and somebody who listens.
 
-use bowline_vrrp::{Discard, Loss};
+use bowline_vrrp::{Discard, Inquiry, Loss};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +24,10 @@ pub trait Serving: Send + Sync + 'static {
 pub trait Sink: Send + Sync + 'static {
     /// Takes one.
     fn event(&self, event: Event);
+
+    /// A router wants to know whether clients would be served here, as evidence shows that is sought from now on. Returns at once;
+    /// yes is said by [`VirtualIps::confirm`](crate::VirtualIps::confirm), and no by saying nothing.
+    fn inquire(&self, router: &Arc<str>, inquiry: Inquiry);
 }
 
 /// Something happened.

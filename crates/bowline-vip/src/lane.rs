@@ -8,8 +8,8 @@ use bowline_sys::announce::{Announcer, Envelope, Frame};
 use bowline_sys::vrrp_socket::{ROOM, Received, VrrpSocket};
 use bowline_vrrp::timers::replaced_after;
 use bowline_vrrp::{
-    Advert, Config, Discard, Event, Family, Fault, Input, Loss, Output, Reason, State, Status, Tenure,
-    Transmission, VirtualRouter, receive,
+    Advert, Config, Discard, Event, Family, Fault, Input, Inquiry, Loss, Output, Reason, State, Status,
+    Tenure, Transmission, VirtualRouter, receive,
 };
 use std::cell::Cell as Flag;
 use std::io;
@@ -78,6 +78,8 @@ pub(crate) struct Lane {
     /// The machine knows of these.
     faults: Faults,
     can_serve: bool,
+    /// What the machine has asked last and has no answer to.
+    inquiry: Option<Inquiry>,
     leaves: bool,
     /// Nothing may be sent: this thread stood still, and what the machine knows is old.
     muted: bool,
@@ -115,6 +117,7 @@ impl Lane {
             held: false,
             faults: Faults::default(),
             can_serve: false,
+            inquiry: None,
             leaves: false,
             muted: false,
             stalled: false,
@@ -245,6 +248,10 @@ impl Lane {
             self.can_serve = can_serve;
             self.handle(Input::CanServe(can_serve), round);
         }
+        if let Some(inquiry) = self.inquiry.filter(|inquiry| inquiry.get() == self.cell.confirmed()) {
+            self.inquiry = None;
+            self.handle(Input::Confirmed(inquiry), round);
+        }
         for fault in Faults::KEEPERS {
             self.set_fault(fault, faults.has(fault), round);
         }
@@ -371,6 +378,10 @@ impl Lane {
                     self.cell.set_order(self.order);
                     round.ordered.set(true);
                 }
+                Output::Inquire(inquiry) => {
+                    self.inquiry = Some(inquiry);
+                    self.say(Said::Inquires(Arc::clone(&self.cell), inquiry), round);
+                }
                 Output::Event(event) => self.tell(event, round),
             }
         }
@@ -442,6 +453,8 @@ impl Lane {
             | Event::AddressesDiffer { .. }
             | Event::TwoOwners { .. }
             | Event::OtherActive { .. }
+            | Event::HolderFell { .. }
+            | Event::Confirmed { .. }
             | Event::Held { .. }
             | Event::NotHeld
             | Event::AddressLost { .. }

@@ -19,6 +19,8 @@ pub(crate) enum Said {
     ByMachine(Arc<Cell>, Instant, bowline_vrrp::Event),
     /// Packets were discarded, this one and so many before it.
     Discarded(Arc<Cell>, bowline_vrrp::Discard, std::net::IpAddr, u64),
+    /// A machine asks whether clients would be served here.
+    Inquires(Arc<Cell>, bowline_vrrp::Inquiry),
     /// By the keeper.
     ByKeeper(Event),
 }
@@ -71,15 +73,20 @@ impl Teller {
                 Ok(said) => said,
                 Err(why) => return why,
             };
-            self.sink.event(match said {
+            let event = match said {
                 Said::ByMachine(cell, at, event) => {
                     Event::Router { router: Arc::clone(&cell.name), age: now().since(at), event }
                 }
                 Said::Discarded(cell, why, source, before) => {
                     Event::Discarded { router: Arc::clone(&cell.name), why, source, before }
                 }
+                Said::Inquires(cell, inquiry) => {
+                    self.sink.inquire(&cell.name, inquiry);
+                    continue;
+                }
                 Said::ByKeeper(event) => event,
-            });
+            };
+            self.sink.event(event);
         }
     }
 }

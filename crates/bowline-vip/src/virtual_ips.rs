@@ -15,8 +15,8 @@ use bowline_sys::capability::{self, Capability};
 use bowline_sys::rtnetlink::{Interfaces, Link, Rtnetlink, VirtualMac, Watch};
 use bowline_sys::sched;
 use bowline_sys::sock_diag::SockDiag;
-use bowline_vrrp::VirtualRouter;
 use bowline_vrrp::timers::HAND_OVER_MAX;
+use bowline_vrrp::{Inquiry, VirtualRouter};
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -160,6 +160,15 @@ impl VirtualIps {
     pub fn set_can_serve(&self, router: &str, can_serve: bool) {
         for registered in self.known().iter().filter(|registered| registered.router.name == router) {
             registered.known.cell.set_can_serve(can_serve);
+        }
+        self.shared.adverts_waker.wake();
+    }
+
+    /// Clients of a router would be served here, as evidence from after its question shows. One of another name than there is, or to
+    /// another question than its last, is passed over.
+    pub fn confirm(&self, router: &str, inquiry: Inquiry) {
+        for registered in self.known().iter().filter(|registered| registered.router.name == router) {
+            registered.known.cell.confirm(inquiry);
         }
         self.shared.adverts_waker.wake();
     }

@@ -10,7 +10,7 @@ use bowline_vrrp::{Reason, State};
 use common::*;
 use std::io::{ErrorKind, Read};
 use std::net::{IpAddr, TcpListener, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 #[test]
 #[ignore = "the guard of the tests in this file"]
@@ -119,6 +119,33 @@ fn whoever_can_serve_takes_over_from_whoever_cannot_and_nothing_moves_back() {
     let heard = first.tally().adverts_received;
     wait_until("time passes", || first.tally().adverts_received > heard + 10);
     assert_eq!((first.state(), second.state()), (State::Backup, State::Active));
+}
+
+#[test]
+fn who_is_asked_after_the_holders_fall_may_answer() {
+    let Some((a, b)) = two_hosts() else { return };
+    let first = Node::start(&a, settings(&a, &[VIP]));
+    first.wait_held(&a, VIP);
+    // So long it would wait without an answer, on the busiest machine.
+    let stability = Duration::from_secs(3);
+    let second = Node::start(&b, bowline_vrrp::Settings { stability, ..settings(&b, &[VIP]) });
+    // Only a router that was well for that long asks.
+    let well = Instant::now();
+    wait_until("it was well for long enough", || {
+        second.tally().adverts_received > 5 && well.elapsed() > stability * 2
+    });
+    assert!(second.memory.inquiries.lock().unwrap().is_empty(), "asked without a reason");
+    first.vips.set_can_serve("api", false);
+    wait_until("it asks", || !second.memory.inquiries.lock().unwrap().is_empty());
+    let inquiry = *second.memory.inquiries.lock().unwrap().last().unwrap();
+    second.vips.confirm("another", inquiry);
+    second.vips.confirm("api", inquiry);
+    second.wait_held(&b, VIP);
+    let told = |wanted: fn(&bowline_vrrp::Event) -> bool| {
+        second.memory.all().iter().any(|event| matches!(event, Event::Router { event, .. } if wanted(event)))
+    };
+    assert!(told(|event| matches!(event, bowline_vrrp::Event::HolderFell { .. })));
+    assert!(told(|event| matches!(event, bowline_vrrp::Event::Confirmed { .. })));
 }
 
 #[test]

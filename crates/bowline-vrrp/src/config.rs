@@ -301,8 +301,9 @@ pub struct Settings {
     pub bands: bool,
     /// What to do while no router can serve.
     pub when_all_bad: WhenAllBad,
-    /// How long "I can serve, the holder cannot" has to last before a Backup takes over: two rounds of probes, so that an
-    /// outage that everybody sees a moment apart moves nothing.
+    /// By how much two routers can differ in when they see one and the same outage. "I can serve, the holder cannot" has to
+    /// last for so long before a Backup takes over, unless evidence from after the holder's fall shows it before; and a router
+    /// asks for such evidence only if it could serve for so long.
     pub stability: Duration,
     /// How long the kernel keeps the address without a renewal.
     pub lease: Duration,

@@ -12,12 +12,14 @@
 //!   [`Input::Received`] into the machine, or is counted as [`Discard`]. Packets that wait come before a due timeout.
 //! * Outputs are done in their order. [`Output::Send`] is for a thread that waits for nothing; [`Output::Acquire`] and
 //!   [`Output::Release`] are for another one, in their order, each answered.
+//! * [`Output::Inquire`] asks for fresh evidence of being able to serve, and may stay without an answer.
 //! * [`VirtualRouter::status`] is for people; [`adverts`] with priority 0 for a guard that outlives the process.
 //!
 //! # Where this departs from RFC 9568
 //!
 //! * Accept_Mode is always true: clients talk to the addresses. Adverts carry interface addresses, not the virtual MAC's.
-//! * Priorities may say who can serve ([`Settings::bands`]), and a Backup that can takes over from an Active router that cannot.
+//! * Priorities may say who can serve ([`Settings::bands`]), and a Backup that can takes over from an Active router that cannot:
+//!   as soon as evidence from after that router's fall shows that it can, else when that has lasted.
 //! * A Backup waits [`timers::RANK_WAIT`] more for each place in the planned order.
 //! * A leaving router serves until its successor is heard ([`State::HandingOver`]).
 //! * Priority 0 counts only from the router that is heard as Active: a guard's farewell for a dead process must not make anybody
@@ -58,7 +60,9 @@ pub use config::{
     Password, Peers, Priority, Protocol, Settings, Transport, Vrid, WhenAllBad,
 };
 pub use interval::{Centiseconds, Seconds};
-pub use message::{Conflict, Event, Fault, Input, Loss, Output, Reason, State, Tenure, Transmission};
+pub use message::{
+    Conflict, Event, Fault, Input, Inquiry, Loss, Output, Reason, State, Tenure, Transmission,
+};
 pub use packet::{Malformed, Packet, PacketInterval, Repr, peek_vrid};
 pub use receive::{Advert, Discard, Received, receive};
 pub use router::{Heard, LAST_RESORT, Status, VirtualRouter, adverts};

@@ -25,6 +25,24 @@ impl Tenure {
     }
 }
 
+/// One question whether clients would be served here. It is named in the answer, so that one that comes late is not taken for
+/// one about the present trouble.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Inquiry(NonZeroU64);
+
+impl Inquiry {
+    pub(crate) const FIRST: Self = Self(NonZeroU64::MIN);
+
+    pub(crate) const fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+
+    /// Its number, growing from 1.
+    pub const fn get(self) -> u64 {
+        self.0.get()
+    }
+}
+
 /// What can happen to a virtual router.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Input {
@@ -34,6 +52,9 @@ pub enum Input {
     Received(Advert),
     /// Whether clients would be served here; no until said otherwise, so say it before [`Input::Start`] when it is known.
     CanServe(bool),
+    /// Answer to [`Output::Inquire`], if it can be given: clients would be served here, as evidence shows that was sought after
+    /// the question.
+    Confirmed(Inquiry),
     /// This router cannot take part; may come before [`Input::Start`]. Several may stand at once.
     Fault(Fault),
     /// That fault is over. The router takes part again when none stands.
@@ -154,6 +175,10 @@ pub enum Output {
     /// Tell the neighbours who has the addresses: a gratuitous ARP request or an unsolicited neighbour advertisement for
     /// each, now (RFC 9568 section 6.4.2, 8.2.2, erratum 7949).
     Announce(Tenure),
+    /// The holder has just said that it cannot serve, and this router could: find out anew whether clients would be served
+    /// here, and answer with [`Input::Confirmed`] if so. What was known or on its way before is no evidence: the trouble may be
+    /// everybody's. Without an answer this router waits for [`Settings::stability`](crate::Settings::stability).
+    Inquire(Inquiry),
     /// For log, metrics and status.
     Event(Event),
 }
@@ -315,6 +340,16 @@ pub enum Event {
         peer: IpAddr,
         /// Its priority.
         priority: u8,
+    },
+    /// The holder said that it cannot serve any more, and this router could: whether it still can is asked.
+    HolderFell {
+        /// Where its adverts come from.
+        holder: IpAddr,
+    },
+    /// It can: clients would be served here, and not at the holder.
+    Confirmed {
+        /// Since the holder fell.
+        after: Duration,
     },
     /// The addresses are in the kernel.
     Held {

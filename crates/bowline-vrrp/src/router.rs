@@ -19,7 +19,7 @@
 //! is where a router goes that cannot take part, from anywhere, and from which it comes back as a Backup.
 
 use crate::config::{BAND, CAN_SERVE_MIN, Config, PEERS_MAX, Priority, Protocol, WhenAllBad};
-use crate::message::{Event, Fault, Input, Output, Reason, State, Tenure};
+use crate::message::{Event, Fault, Input, Inquiry, Output, Reason, State, Tenure};
 use crate::receive::Advert;
 use crate::timers::replaced_after;
 use adverts::Adverts;
@@ -28,6 +28,7 @@ use bowline_sansio::{Instant, Machine, Outbox, TimerTable};
 use conflicts::Conflicts;
 use core::net::IpAddr;
 use core::time::Duration;
+use fall::Fall;
 use faults::Faults;
 use holder::{Holder, Standing};
 use neighbours::Neighbours;
@@ -38,6 +39,7 @@ mod adverts;
 mod announcements;
 mod backup;
 mod conflicts;
+mod fall;
 mod faults;
 mod holder;
 mod neighbours;
@@ -110,6 +112,10 @@ pub struct VirtualRouter {
     /// When another Active router was heard last that goes behind this one.
     rival: Option<Instant>,
     holder: Option<Holder>,
+    /// Backup: what became of the holder's ability to serve, while this router asks or knows that it can.
+    fall: Option<Fall>,
+    /// The last question that was asked.
+    inquiry: Option<Inquiry>,
     /// The last advert of another Active router, heard beside the holder's.
     beside: Option<(Advert, Instant)>,
     /// The holder since this router is Backup, also when it is gone; for the order among those that wait.
@@ -150,6 +156,8 @@ impl VirtualRouter {
             last_put_back: None,
             rival: None,
             holder: None,
+            fall: None,
+            inquiry: None,
             beside: None,
             predecessor: None,
             heard: None,
@@ -182,6 +190,8 @@ impl VirtualRouter {
             (Initialize | Backup | Active | HandingOver | Faulty, Input::CanServe(can)) => {
                 self.set_can_serve(can, now);
             }
+            (Backup, Input::Confirmed(inquiry)) => self.confirmed(inquiry, now),
+            (Initialize | Active | HandingOver | Faulty, Input::Confirmed(_)) => {}
 
             (
                 Initialize | Backup | Active | HandingOver | Faulty,
@@ -414,6 +424,7 @@ impl VirtualRouter {
         let from = self.state;
         debug_assert!(is_edge(from, to), "{from:?} to {to:?} because of {reason:?}");
         self.timers = TimerTable::new();
+        self.fall = None;
         self.state = to;
         self.reason = reason;
         self.since = now;

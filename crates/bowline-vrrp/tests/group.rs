@@ -4,7 +4,7 @@
 use bowline_vrrp::*;
 use proptest::prelude::*;
 use std::time::Duration;
-use world::{Group, STABILITY, World};
+use world::{EVIDENCE_MAX, Group, STABILITY, World};
 
 mod world;
 
@@ -15,6 +15,7 @@ enum Op {
     Leave(usize),
     Rejoin(usize),
     CanServe(usize, bool),
+    Reaches(usize, bool),
     Fault(usize, bool),
     Cut(usize, usize, bool),
     Pause(usize, u64),
@@ -28,6 +29,7 @@ fn ops(size: usize) -> impl Strategy<Value = Vec<Op>> {
         1 => (0..size).prop_map(Op::Leave),
         2 => (0..size).prop_map(Op::Rejoin),
         2 => (0..size, any::<bool>()).prop_map(|(node, can)| Op::CanServe(node, can)),
+        1 => (0..size, any::<bool>()).prop_map(|(node, reaches)| Op::Reaches(node, reaches)),
         1 => (0..size, any::<bool>()).prop_map(|(node, faulty)| Op::Fault(node, faulty)),
         2 => (0..size, 0..size, any::<bool>()).prop_map(|(from, to, cut)| Op::Cut(from, to, cut)),
         1 => (0..size, 0u64..3_000).prop_map(|(node, millis)| Op::Pause(node, millis)),
@@ -58,6 +60,7 @@ fn apply(world: &mut World, op: &Op) {
         Op::Leave(node) => world.leave(node),
         Op::Rejoin(node) => world.rejoin(node),
         Op::CanServe(node, can_serve) => world.set_can_serve(node, can_serve),
+        Op::Reaches(node, reaches) => world.set_reaches(node, reaches),
         Op::Fault(node, faulty) => world.set_fault(node, faulty),
         Op::Cut(from, to, cut) => world.cut(from, to, cut),
         Op::Pause(node, millis) => world.pause(node, Duration::from_millis(millis)),
@@ -71,6 +74,8 @@ fn heal(world: &mut World) {
         world.pause(node, Duration::ZERO);
         world.start(node);
         world.set_fault(node, false);
+        // What it believes is so from now on.
+        world.set_reaches(node, world.can_serve(node));
         for other in 0..world.group.size {
             world.cut(node, other, false);
         }
@@ -231,13 +236,61 @@ fn an_outage_seen_by_all_a_moment_apart_moves_nothing() {
     for seed in 0..50 {
         let mut world = settled(THREE, seed);
         for can_serve in [false, true] {
+            (0..3).for_each(|node| world.set_reaches(node, can_serve));
             for node in [0, 2, 1] {
-                world.set_can_serve(node, can_serve);
+                world.believe(node, can_serve);
                 world.run(Duration::from_millis(900));
             }
             world.run(Duration::from_secs(10));
         }
         assert_eq!(world.transitions, [], "seed {seed}");
+    }
+}
+
+/// All lose everything for a moment, and only the holder notices: it is back before anybody has fresh evidence.
+#[test]
+fn a_holder_that_alone_believed_in_an_outage_of_all_keeps_the_addresses() {
+    for seed in 0..50 {
+        let mut world = settled(THREE, seed);
+        world.believe(0, false);
+        world.run(Duration::from_millis(80));
+        world.believe(0, true);
+        world.run(Duration::from_secs(20));
+        assert_eq!(world.transitions, [], "seed {seed}");
+    }
+}
+
+#[test]
+fn what_is_found_out_after_the_fall_decides() {
+    for seed in 0..50 {
+        let mut world = settled(THREE, seed);
+        world.run(Duration::from_millis(seed * 7));
+        world.set_can_serve(0, false);
+        world.run(EVIDENCE_MAX + timers::skew(250, world.group.interval()) + SLACK);
+        assert_eq!((world.holders(), world.who_holds()), (vec![1], vec![1]), "seed {seed}");
+        world.run(Duration::from_secs(20));
+        let reasons: Vec<_> =
+            world.transitions.iter().map(|&(_, node, _, _, reason)| (node, reason)).collect();
+        assert_eq!(reasons, [(1, Reason::HolderCannotServe), (0, Reason::HigherHeard)], "seed {seed}");
+    }
+}
+
+/// Each in turn believes that it cannot serve: once every one has been moved away from, nobody is well for long enough to ask.
+#[test]
+fn routers_that_come_and_go_are_not_followed_at_once() {
+    for seed in 0..50 {
+        let mut world = settled(THREE, seed);
+        for _ in 0..20 {
+            for node in world.holders() {
+                world.set_can_serve(node, false);
+                world.run(Duration::from_millis(300));
+                world.set_can_serve(node, true);
+            }
+        }
+        let taken = world.transitions.iter().filter(|(_, _, _, to, _)| *to == State::Active).count();
+        let seconds = 20 * 300 / 1_000;
+        let most = world.group.size * (1 + seconds / STABILITY.as_secs() as usize);
+        assert!(taken <= most, "seed {seed}: {taken} moves");
     }
 }
 

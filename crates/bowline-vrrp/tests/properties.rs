@@ -5,12 +5,14 @@ use bowline_sansio::contract::Checked;
 use bowline_sansio::{Instant, Machine};
 use bowline_vrrp::*;
 use proptest::prelude::*;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
 /// Rounds of adverts to two peers, and what else one input leads to.
 const OUTPUTS_MAX: usize = 32;
+
+const STABILITY: Duration = Duration::from_secs(2);
 
 fn ip(last: u8) -> IpAddr {
     IpAddr::from([10, 0, 0, last])
@@ -47,7 +49,7 @@ prop_compose! {
             transport: if unicast { Transport::Unicast(peers) } else { Transport::Multicast },
             bands,
             when_all_bad: if keep { WhenAllBad::Keep } else { WhenAllBad::Release },
-            stability: Duration::from_secs(2),
+            stability: STABILITY,
             lease: Duration::from_secs(1),
         })
         .unwrap()
@@ -63,6 +65,8 @@ enum Op {
         interval: u64,
     },
     CanServe(bool),
+    /// The answer to the last question, or to an earlier one.
+    Confirmed(bool),
     Fault(Fault),
     Recovered(Fault),
     /// The kernel's answer to the oldest order.
@@ -87,6 +91,7 @@ fn ops() -> impl Strategy<Value = Op> {
         2 => Just(Op::Start),
         8 => (source, priority, 1u64..300).prop_map(|(source, priority, interval)| Op::Hear { source, priority, interval }),
         3 => any::<bool>().prop_map(Op::CanServe),
+        2 => prop::bool::weighted(0.8).prop_map(Op::Confirmed),
         1 => fault.clone().prop_map(Op::Fault),
         2 => fault.prop_map(Op::Recovered),
         6 => prop::bool::weighted(0.9).prop_map(Op::Answer),
@@ -112,6 +117,13 @@ struct Model {
     acquired: Option<Tenure>,
     tenures: BTreeSet<Tenure>,
     held: bool,
+    asked: Vec<Inquiry>,
+    /// Since when it has been told that it can serve.
+    able_since: Option<Instant>,
+    /// The last question that was answered.
+    confirmed: Option<Inquiry>,
+    /// Since when each of the others has said that it cannot serve.
+    unable_since: BTreeMap<IpAddr, Instant>,
     last_advert: Option<Instant>,
     last_announcement: Option<Instant>,
     /// Everything it said, for comparing two runs.
@@ -128,6 +140,10 @@ impl Model {
             acquired: None,
             tenures: BTreeSet::new(),
             held: false,
+            asked: Vec::new(),
+            able_since: None,
+            confirmed: None,
+            unable_since: BTreeMap::new(),
             last_advert: None,
             last_announcement: None,
             said: Vec::new(),
@@ -140,6 +156,16 @@ impl Model {
 
     fn step(&mut self, input: Input, now: Instant) -> Result<(), TestCaseError> {
         let before = self.status().state;
+        match &input {
+            Input::CanServe(true) => self.able_since = self.able_since.or(Some(now)),
+            Input::CanServe(false) => self.able_since = None,
+            Input::Confirmed(inquiry) => self.confirmed = Some(*inquiry),
+            Input::Received(advert) if advert.priority < CAN_SERVE_MIN => {
+                self.unable_since.entry(advert.source).or_insert(now);
+            }
+            Input::Received(advert) => drop(self.unable_since.remove(&advert.source)),
+            _ => {}
+        }
         let outputs = self.router.step(input.clone(), now);
         self.check(before, &input, outputs, now)
     }
@@ -177,6 +203,22 @@ impl Model {
                     prop_assert!(fresh || gap.is_none_or(|gap| gap >= timers::ANNOUNCE_GAP), "{gap:?}");
                     self.last_announcement = Some(now);
                 }
+                Output::Inquire(inquiry) => {
+                    prop_assert!(matches!(input, Input::Received(_)), "asked because of {input:?}");
+                    prop_assert!(self.asked.last().is_none_or(|last| last < inquiry), "a number twice");
+                    // Whoever was well for long enough.
+                    let well = self.able_since.map(|since| now.since(since));
+                    prop_assert!(well.is_some_and(|well| well >= STABILITY), "asked after {well:?}");
+                    prop_assert_eq!(after.state, State::Backup);
+                    self.asked.push(*inquiry);
+                }
+                Output::Event(Event::Transition {
+                    to: State::Active,
+                    reason: Reason::HolderCannotServe,
+                    ..
+                }) => {
+                    self.check_taken(now)?;
+                }
                 Output::Event(_) => {}
             }
         }
@@ -184,6 +226,16 @@ impl Model {
         prop_assert_eq!(self.acquired.is_some(), active, "addresses in {:?}", after.state);
         self.check_sent(before, &sent, now)?;
         self.said.extend(outputs);
+        Ok(())
+    }
+
+    /// Whoever takes over from a holder that cannot serve has fresh evidence, or has been able for long enough.
+    fn check_taken(&self, now: Instant) -> Result<(), TestCaseError> {
+        let able = self.able_since.map(|since| now.since(since));
+        prop_assert!(able.is_some_and(|able| able >= STABILITY), "took over, able for {able:?}");
+        let is_fresh = self.confirmed.is_some() && self.asked.last() == self.confirmed.as_ref();
+        let lasted = self.unable_since.values().any(|since| now.since(*since) >= STABILITY);
+        prop_assert!(is_fresh || lasted, "took over without evidence: {:?}", self.unable_since);
         Ok(())
     }
 
@@ -220,7 +272,7 @@ impl Model {
             Output::Acquire(tenure) if good => self.step(Input::Held(tenure), now),
             Output::Acquire(tenure) => self.step(Input::NotHeld(tenure), now),
             Output::Release(tenure, _) => self.step(Input::Released(tenure), now),
-            Output::Send(_) | Output::Announce(_) | Output::Event(_) => Ok(()),
+            Output::Send(_) | Output::Announce(_) | Output::Inquire(_) | Output::Event(_) => Ok(()),
         }
     }
 
@@ -272,6 +324,13 @@ impl Model {
                 self.step(Input::Received(advert), now)
             }
             Op::CanServe(can) => self.step(Input::CanServe(can), now),
+            Op::Confirmed(last) => {
+                let place = self.asked.len().checked_sub(if last { 1 } else { 2 });
+                match place.and_then(|place| self.asked.get(place)) {
+                    Some(&inquiry) => self.step(Input::Confirmed(inquiry), now),
+                    None => Ok(()),
+                }
+            }
             Op::Fault(fault) => self.step(Input::Fault(fault), now),
             Op::Recovered(fault) => self.step(Input::Recovered(fault), now),
             Op::Answer(good) => self.answer(good, now),

@@ -40,4 +40,9 @@ mod tests {
         ];
         assert_eq!(bounds(&Timers::default()), expected);
     }
+
+    #[test]
+    fn places_in_the_order_are_worth_what_virtual_routers_make_of_them() {
+        assert_eq!(bowline_plan::RANK_WAIT, bowline_vrrp::timers::RANK_WAIT);
+    }
 }

@@ -18,16 +18,23 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 
 const READY: &str = "/readyz";
 const LIVE: &str = "/livez";
 
+/// A connect that is silent is tried again so often: four times within the default time for an answer.
+const DIAL_AGAIN_AFTER: Duration = Duration::from_millis(50);
+
+/// A time-out noticed so late says more of this host than of the peer.
+const OWN_LAG_MAX: Duration = Duration::from_millis(50);
+
 /// How long a probe waits for what.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Timeouts {
-    /// For an answer on a connection that was open already.
+    /// For an answer on a connection that was open already, and for a TCP connection.
     pub answer: Duration,
     /// For connection, handshake and answer together.
     pub handshake: Duration,
@@ -89,7 +96,7 @@ impl Prober {
             }
         }
         let deadline = Instant::now() + timeouts.handshake;
-        let (mut kept, connect) = connect(self.address, material, deadline).await?;
+        let (mut kept, connect) = connect(self.address, material, timeouts, deadline).await?;
         let left = deadline.saturating_duration_since(Instant::now());
         let ready = kept.connection.ask(READY, material, left).await?;
         Ok(self.answered(kept, ready, Some(connect), timeouts).await)
@@ -130,6 +137,29 @@ impl Kept {
     }
 }
 
+/// A TCP connection. It is one exchange with the peer's kernel, as an answer on an open connection is one with its server, and
+/// has the same time. The kernel repeats a lost SYN after a second, which tells neither that the way is cut nor that it is open
+/// again: so the first of a few attempts counts.
+async fn dial(address: SocketAddr, within: Duration, deadline: Instant) -> Result<TcpStream, ProbeFailure> {
+    let mut attempts = JoinSet::new();
+    let mut until = deadline.min(Instant::now() + within);
+    loop {
+        attempts.spawn(TcpStream::connect(address));
+        let next = until.min(Instant::now() + DIAL_AGAIN_AFTER);
+        if let Ok(Some(first)) = timeout_at(next, attempts.join_next()).await {
+            let connected = first.unwrap_or_else(|lost| Err(io::Error::other(lost)));
+            return connected.map_err(|error| connect_failure(&error));
+        }
+        // A time-out that is noticed late shows that this host stood still: what arrives has the time of one more.
+        if next.elapsed() > OWN_LAG_MAX {
+            until = deadline.min(Instant::now() + within);
+        }
+        if Instant::now() >= until {
+            return Err(ProbeFailure::TimedOut(Stage::Connect));
+        }
+    }
+}
+
 /// Whether a new connection might tell more.
 const fn was_closed(failure: &ProbeFailure) -> bool {
     match failure {
@@ -155,7 +185,7 @@ async fn ask_live(address: SocketAddr, kept: &mut Kept, timeouts: Timeouts) -> O
                 answer => return answer,
             }
         }
-        (*kept, _) = connect(address, &material, deadline).await?;
+        (*kept, _) = connect(address, &material, timeouts, deadline).await?;
         kept.connection.ask(LIVE, &material, timeouts.answer).await
     };
     timeout_at(deadline, asked).await.ok()?.ok()
@@ -165,13 +195,11 @@ async fn ask_live(address: SocketAddr, kept: &mut Kept, timeouts: Timeouts) -> O
 async fn connect(
     address: SocketAddr,
     material: &Arc<Material>,
+    timeouts: Timeouts,
     deadline: Instant,
 ) -> Result<(Kept, Duration), ProbeFailure> {
     let start = Instant::now();
-    let stream = timeout_at(deadline, TcpStream::connect(address))
-        .await
-        .map_err(|_elapsed| ProbeFailure::TimedOut(Stage::Connect))?
-        .map_err(|error| connect_failure(&error))?;
+    let stream = dial(address, timeouts.answer, deadline).await?;
     // The kernel's own measure, because ours has the time in it for which other tasks kept this thread busy, and a handshake
     // can do so for tens of milliseconds.
     let took = bowline_sys::tcp_info::round_trip(&stream).unwrap_or_else(|_| start.elapsed());

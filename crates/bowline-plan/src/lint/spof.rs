@@ -3,14 +3,12 @@
 //! A failure is the worst of its kind: an API server or a balancer that dies, hangs, or whose machine or link is gone. The
 //! machine's own clients are not counted then, for they are gone with it.
 
-use core::time::Duration;
-
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::cluster::{Access, Cluster, Mode, Node, NodeRole, Track, VirtualIp};
+use crate::cluster::{Access, Cluster, Mode, Node, NodeRole, VirtualIp};
 use crate::failover::Detection;
-use crate::plan::{API_SERVERS, BALANCERS, Plan};
+use crate::plan::{BALANCERS, Plan};
 use crate::planner::is_served_by_own_api_server;
 
 mod table;
@@ -69,8 +67,6 @@ const ETCD: &str = "etcd";
 
 /// Etcd needs more than half of its members, so with this many it survives the loss of one.
 const ETCD_MEMBERS_TO_LOSE_ONE: usize = 3;
-/// A virtual IP leaves a holder that reaches no API server after two rounds of probes and this.
-const TAKEOVER_MARGIN: Duration = Duration::from_secs(1);
 /// Three missed adverts and less than one more of skew (RFC 9568 section 6.1).
 const ADVERTS_TO_TAKEOVER: u32 = 4;
 
@@ -219,7 +215,7 @@ impl<'a> Analysis<'a> {
             return Some(self.established());
         }
         let is_holder = vip.on.contains(&node.name);
-        is_holder.then(|| if vip.on.len() == 1 { FOR_GOOD } else { self.leaves(vip, self.probe(node)) })
+        is_holder.then(|| if vip.on.len() == 1 { FOR_GOOD } else { self.leaves(vip, node) })
     }
 
     fn balancer(&self, node: &Node) -> Losses {
@@ -259,7 +255,7 @@ impl<'a> Analysis<'a> {
         if !vip.balance {
             return Losses::default();
         }
-        let loss = if vip.on.len() == 1 { FOR_GOOD } else { self.leaves(vip, self.probe(node)) };
+        let loss = if vip.on.len() == 1 { FOR_GOOD } else { self.leaves(vip, node) };
         self.of_virtual_ip(index, loss)
     }
 
@@ -284,21 +280,21 @@ impl<'a> Analysis<'a> {
     }
 
     /// Until a virtual IP has left a holder that reaches no API server.
-    fn leaves(&self, vip: &VirtualIp, probe_interval: Duration) -> Loss {
-        match vip.track {
-            Track::None => FOR_GOOD,
-            Track::ApiServer => {
-                let lasts = probe_interval.saturating_mul(2).saturating_add(TAKEOVER_MARGIN);
-                Loss { lost: Lost::All, lasts: Some(lasts) }
-            }
-        }
+    fn leaves(&self, vip: &VirtualIp, holder: &Node) -> Loss {
+        let others = vip.on.len().saturating_sub(1);
+        // Where nothing is tracked, nobody finds out.
+        self.tracked(vip, holder).map_or(FOR_GOOD, |detection| Loss {
+            lost: Lost::All,
+            lasts: Some(detection.moved(vip.interval, others)),
+        })
     }
 
-    /// Between two looks of a holder at the API servers.
-    fn probe(&self, node: &Node) -> Duration {
-        let plan = self.plan.nodes.get(&node.name);
-        let pool = plan.and_then(|plan| plan.pools.get(API_SERVERS));
-        pool.map_or(Duration::from_secs(1), |pool| pool.probe.interval)
+    /// How a holder finds out whether it reaches an API server.
+    fn tracked(&self, vip: &VirtualIp, holder: &Node) -> Option<Detection> {
+        let plan = self.plan.nodes.get(&holder.name)?;
+        let router = plan.virtual_routers.iter().find(|router| router.name == vip.name)?;
+        let pool = plan.pools.get(plan.tracked_pool(router)?)?;
+        Some(Detection::from(&pool.probe))
     }
 
     fn held(&self, node: &'a Node) -> impl Iterator<Item = (usize, &'a VirtualIp)> {

@@ -53,6 +53,8 @@ pub(super) struct Member {
     due: Instant,
     /// A worker's report asked for it.
     asked: bool,
+    /// An inquiry wants a probe that begins then or later.
+    wanted: Option<Instant>,
     /// The last probe failed on our side.
     local_failure: bool,
     /// No endpoint takes new connections.
@@ -90,6 +92,7 @@ impl Member {
             last_sent: None,
             due: now,
             asked: false,
+            wanted: None,
             local_failure: false,
             pressed: false,
             spare: false,
@@ -121,6 +124,26 @@ impl Member {
     /// Whether a dial would wait noticeably longer or shorter for this endpoint than the published time makes it.
     pub(super) fn has_moved(&self, published: Option<Duration>, timers: &Timers) -> bool {
         timers.stagger(self.connect_rtt).abs_diff(timers.stagger(published)) >= STAGGER_MOVED
+    }
+
+    /// When the probe in flight was sent.
+    pub(super) fn sent(&self) -> Option<Instant> {
+        self.in_flight.map(|probe| probe.sent)
+    }
+
+    /// When the last probe was sent.
+    pub(super) const fn last_sent(&self) -> Option<Instant> {
+        self.last_sent
+    }
+
+    /// Whether it can bear witness for the pool: what is down cannot, and spares are left alone.
+    pub(super) const fn is_asked(&self) -> bool {
+        self.health.grade().is_usable() && !self.spare
+    }
+
+    /// From when on an inquiry wants a probe.
+    pub(super) const fn want(&mut self, wanted: Option<Instant>) {
+        self.wanted = wanted;
     }
 
     pub(super) const fn is_in_flight(&self) -> bool {
@@ -231,7 +254,7 @@ impl Member {
     }
 
     fn urgency(&self) -> Urgency {
-        if self.is_patient() && !self.asked && !self.health.is_changing() {
+        if self.is_patient() && !self.asked && self.wanted.is_none() && !self.health.is_changing() {
             Urgency::Patient
         } else {
             Urgency::Urgent
@@ -240,7 +263,8 @@ impl Member {
 
     /// When the next probe may be sent, if none is in flight.
     pub(super) fn send_at(&self) -> Option<Instant> {
-        (!self.is_in_flight()).then(|| self.due.max(self.budget.ready_at(self.urgency())))
+        let due = self.wanted.map_or(self.due, |wanted| self.due.min(wanted));
+        (!self.is_in_flight()).then(|| due.max(self.budget.ready_at(self.urgency())))
     }
 
     /// Whether a regular probe that is due soon goes along with one that is sent now: three probes in one go wake the host
@@ -268,6 +292,7 @@ impl Member {
         let anew = self.health.suspicion().fresh;
         self.in_flight = Some(InFlight { sent: now, anew });
         self.last_sent = Some(now);
+        self.wanted = self.wanted.filter(|&wanted| wanted > now);
         anew
     }
 

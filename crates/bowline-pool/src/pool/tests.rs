@@ -56,7 +56,7 @@ impl Bench {
         for output in outputs {
             match output {
                 Output::Probe { endpoint, fresh, .. } => self.open.push((*endpoint, *fresh)),
-                Output::Forget { .. } | Output::Publish(_) | Output::Event(_) => {}
+                Output::Forget { .. } | Output::Inquired { .. } | Output::Publish(_) | Output::Event(_) => {}
             }
         }
     }
@@ -97,7 +97,7 @@ impl Bench {
 fn event(output: &Output) -> Option<&Event> {
     match output {
         Output::Event(event) => Some(event),
-        Output::Probe { .. } | Output::Forget { .. } | Output::Publish(_) => None,
+        Output::Probe { .. } | Output::Forget { .. } | Output::Inquired { .. } | Output::Publish(_) => None,
     }
 }
 
@@ -425,3 +425,5 @@ fn a_spare_that_is_well_is_left_alone_until_somebody_reports_it() {
     bench.at(1_500, Input::Timeout);
     assert!(bench.open.iter().any(|(id, _)| *id == spare), "{:?}", bench.open);
 }
+
+mod inquiries;

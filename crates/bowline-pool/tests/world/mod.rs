@@ -187,7 +187,7 @@ impl World {
         for output in outputs {
             match output {
                 Output::Probe { endpoint, address, fresh, .. } => self.probe(endpoint, address, fresh),
-                Output::Forget { .. } => {}
+                Output::Forget { .. } | Output::Inquired { .. } => {}
                 Output::Event(event) => self.events.push((self.now, event)),
                 Output::Publish(snapshot) => {
                     for client in 0..self.clients.len() {

@@ -14,6 +14,8 @@ pub(super) fn judge(state: &State, node: usize, vip: usize, event: Event) -> Out
         | Event::PeerHeard { .. }
         | Event::AddressesDiffer { .. }
         | Event::OtherActive { .. }
+        | Event::HolderFell { .. }
+        | Event::Confirmed { .. }
         | Event::Held { .. }
         | Event::AddressLost { .. }
         | Event::SuccessorHeard { .. }

@@ -23,6 +23,7 @@ impl World {
             Input::Start
             | Input::Received(_)
             | Input::CanServe(_)
+            | Input::Confirmed(_)
             | Input::Fault(_)
             | Input::Recovered(_)
             | Input::NotHeld(_)
@@ -88,6 +89,10 @@ impl World {
                 self.see(Seen::Releasing { node, vip })
             }
             Output::Announce(_) => self.announce(node, vip),
+            Output::Inquire(inquiry) => {
+                self.inquire(seat, inquiry);
+                Ok(())
+            }
             Output::Event(event) => self.tell(node, vip, event),
         }
     }

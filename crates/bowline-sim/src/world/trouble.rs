@@ -128,8 +128,14 @@ impl World {
             Kind::Hang => self.halt(node, false),
             Kind::Freeze | Kind::Suspend => self.halt(node, true),
             Kind::Isolate | Kind::Mute | Kind::Deafen | Kind::OneWay => self.cut(trouble, other, true),
-            Kind::Unable => self.set_can_serve(node, false),
-            Kind::AllUnable => self.set_all_can_serve(false),
+            Kind::Unable => {
+                self.set_reaches(node, false);
+                Ok(())
+            }
+            Kind::AllUnable => {
+                self.set_all_reach(false);
+                Ok(())
+            }
             Kind::Wedge => {
                 self.state.nodes[node].wedged = true;
                 self.tell_all(node, Fault::NotServing, true, Duration::ZERO);
@@ -185,8 +191,11 @@ impl World {
             Kind::Hang | Kind::Freeze => self.resume(node, false)?,
             Kind::Suspend => self.resume(node, true)?,
             Kind::Isolate | Kind::Mute | Kind::Deafen | Kind::OneWay => self.cut(trouble, other, false)?,
-            Kind::Unable => self.set_can_serve(node, true)?,
-            Kind::AllUnable => self.set_all_can_serve(true)?,
+            Kind::Unable => {
+                let all = self.troubles.iter().any(|trouble| trouble.kind == Kind::AllUnable);
+                self.set_reaches(node, !all);
+            }
+            Kind::AllUnable => self.set_all_reach(true),
             Kind::Wedge => {
                 self.state.nodes[node].wedged = false;
                 self.tell_all(node, Fault::NotServing, false, Duration::ZERO);
@@ -269,15 +278,14 @@ impl World {
         self.see(Seen::Changed)
     }
 
-    fn set_all_can_serve(&mut self, can_serve: bool) -> Outcome {
+    fn set_all_reach(&mut self, reach: bool) {
         for node in 0..self.state.options.routers {
             // Who is out of sorts for a reason of its own stays so.
             let own =
                 self.troubles.iter().any(|trouble| trouble.kind == Kind::Unable && trouble.node == node);
             let all = self.troubles.iter().any(|trouble| trouble.kind == Kind::AllUnable);
-            self.set_can_serve(node, can_serve && !own && !all)?;
+            self.set_reaches(node, reach && !own && !all);
         }
-        Ok(())
     }
 
     /// Another interval, one address more, or a little less priority; Active if Active.

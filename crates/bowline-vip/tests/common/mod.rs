@@ -5,8 +5,8 @@ use bowline_sys::netns::{LinkState, Namespace};
 use bowline_sys::rtnetlink::{Address, Rtnetlink};
 use bowline_vip::{Event, GuardCommand, Router, Serving, Sink, Status, Tally, VirtualIps, lease_for};
 use bowline_vrrp::{
-    Addresses, Centiseconds, ChecksumForm, Config, Peers, Priority, Protocol, Settings, State, Transport,
-    Vrid, WhenAllBad,
+    Addresses, Centiseconds, ChecksumForm, Config, Inquiry, Peers, Priority, Protocol, Settings, State,
+    Transport, Vrid, WhenAllBad,
 };
 use std::io::ErrorKind;
 use std::net::IpAddr;
@@ -308,6 +308,8 @@ pub(crate) struct Memory {
     /// Whoever tells it something hangs.
     pub(crate) hangs: AtomicBool,
     events: Mutex<Vec<Event>>,
+    /// What was asked of it.
+    pub(crate) inquiries: Mutex<Vec<Inquiry>>,
     more: Condvar,
 }
 
@@ -316,6 +318,10 @@ impl Sink for Memory {
         wait_until("it goes on", || !self.hangs.load(Ordering::Relaxed));
         self.events.lock().unwrap().push(event);
         self.more.notify_all();
+    }
+
+    fn inquire(&self, _router: &Arc<str>, inquiry: Inquiry) {
+        self.inquiries.lock().unwrap().push(inquiry);
     }
 }
 

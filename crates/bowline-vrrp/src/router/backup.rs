@@ -19,7 +19,12 @@ impl VirtualRouter {
         if advert.priority == 0 {
             return self.heard_farewell(advert, now);
         }
+        let fell = self.is_fall(advert);
         self.note_holder(advert, now);
+        // There may be another one beside it that stays.
+        if fell && self.holder.is_some_and(|holder| holder.source == advert.source) {
+            self.inquire(advert.source, now);
+        }
         // Section 6.4.2: a lower one that this router is to take over from is ignored, the timer runs on.
         if !self.is_preempting(advert.priority, now) {
             self.learn(advert);
@@ -45,6 +50,7 @@ impl VirtualRouter {
             self.forget_holder(holder.source);
         }
         self.timers.cancel(Timer::TakeOver);
+        self.fall = None;
         // Its successor may have been heard before it: another sender's packets, another way. Nobody has to be raced.
         let beside = self.beside.take().filter(|(other, heard)| {
             other.source != advert.source && now.since(*heard) <= replaced_after(other.interval)
@@ -124,6 +130,7 @@ impl VirtualRouter {
             (holder.lower_since, holder.unable_since) = (None, None);
         }
         self.timers.cancel(Timer::TakeOver);
+        self.fall = None;
         self.wait(now);
     }
 
@@ -143,14 +150,17 @@ impl VirtualRouter {
         self.plan_take_over(now);
     }
 
-    /// Arms the timer for taking over from a holder that cannot serve: when that, and that this router can, have lasted
-    /// long enough, and in the planned order of those that can.
-    fn plan_take_over(&mut self, now: Instant) {
+    /// Arms the timer for taking over from a holder that cannot serve: when evidence from after its fall shows that this
+    /// router can, or when both have lasted long enough; and in the planned order of those that can.
+    pub(super) fn plan_take_over(&mut self, now: Instant) {
+        self.fall = self.standing_fall();
         let unable_since = self.holder.and_then(|holder| holder.unable_since).filter(|_| self.can_serve);
         let Some(unable_since) = unable_since else { return self.timers.cancel(Timer::TakeOver) };
         let stable = self.can_serve_since.max(unable_since) + self.config.settings().stability;
+        let sure =
+            self.fall.and_then(|fall| fall.confirmed).map_or(stable, |confirmed| confirmed.min(stable));
         let wait = self.skew_time().saturating_add(self.rank_wait());
-        self.timers.arm(Timer::TakeOver, (stable + wait).max(now));
+        self.timers.arm(Timer::TakeOver, (sure + wait).max(now));
     }
 
     pub(super) fn timeout_as_backup(&mut self, now: Instant) {

@@ -28,6 +28,8 @@ impl VirtualRouter {
             State::HandingOver => assert!(armed(Timer::HandOver), "a hand-over without end"),
             State::Fault => assert!(!self.faults.is_empty(), "a fault without one"),
         }
+        assert_eq!(self.fall, self.standing_fall(), "a fall that is over");
+        assert!(self.fall.is_none() || armed(Timer::TakeOver), "a fall that nobody waits after");
         let may_be_faulty = self.state == State::Initialize || self.state == State::Fault;
         assert!(may_be_faulty || self.faults.is_empty(), "{:?} with {:?}", self.state, self.faults.first());
         let fits = match (self.state, self.holding) {

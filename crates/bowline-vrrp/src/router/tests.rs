@@ -147,6 +147,7 @@ enum Said {
     Acquire,
     Release(Reason),
     Announce,
+    Inquire,
     Event(Event),
 }
 
@@ -156,6 +157,7 @@ fn said(outputs: Vec<Output>) -> Vec<Said> {
         Output::Acquire(_) => Said::Acquire,
         Output::Release(_, reason) => Said::Release(reason),
         Output::Announce(_) => Said::Announce,
+        Output::Inquire(_) => Said::Inquire,
         Output::Event(event) => Said::Event(event),
     };
     outputs.into_iter().map(said).collect()

@@ -63,13 +63,20 @@ impl Group {
 }
 
 pub(crate) const STABILITY: Duration = Duration::from_secs(2);
+/// Two rounds of fresh evidence, and what the daemon needs for it.
+pub(crate) const EVIDENCE_MAX: Duration = Duration::from_millis(120);
 const LEASE: Duration = Duration::from_secs(1);
 
 /// One host.
 struct Node {
     config: Config,
     router: Option<Checked<VirtualRouter>>,
+    /// As it believes.
     can_serve: bool,
+    /// As fresh evidence would show.
+    reaches: bool,
+    /// How often that has changed.
+    changes: u64,
     faulty: bool,
     paused_until: Instant,
     /// The kernel has the addresses.
@@ -87,6 +94,12 @@ enum Arrival {
     Order {
         life: u64,
         output: Output,
+    },
+    /// Evidence, for this life, if nothing has changed while it was sought.
+    Evidence {
+        life: u64,
+        changes: u64,
+        inquiry: Inquiry,
     },
 }
 
@@ -114,6 +127,8 @@ impl World {
                 config: group.config(node),
                 router: None,
                 can_serve: true,
+                reaches: true,
+                changes: 0,
                 faulty: false,
                 paused_until: Instant::ORIGIN,
                 holds: false,
@@ -176,7 +191,21 @@ impl World {
         self.input(node, Input::Start);
     }
 
+    /// It is so, and the node has found out.
     pub(crate) fn set_can_serve(&mut self, node: usize, can_serve: bool) {
+        self.set_reaches(node, can_serve);
+        self.believe(node, can_serve);
+    }
+
+    /// It is so, whatever the node believes.
+    pub(crate) fn set_reaches(&mut self, node: usize, reaches: bool) {
+        let host = &mut self.nodes[node];
+        host.changes += u64::from(host.reaches != reaches);
+        host.reaches = reaches;
+    }
+
+    /// The node believes it, whatever is so.
+    pub(crate) fn believe(&mut self, node: usize, can_serve: bool) {
         self.nodes[node].can_serve = can_serve;
         self.input(node, Input::CanServe(can_serve));
     }
@@ -233,6 +262,14 @@ impl World {
                 self.arrive(node, delay, Arrival::Order { life, output });
             }
             Output::Announce(_) => {}
+            Output::Inquire(inquiry) => {
+                let (life, changes) = (self.nodes[node].life, self.nodes[node].changes);
+                let sought = EVIDENCE_MAX.as_micros() as u64 - self.prng.below(20_000);
+                if self.nodes[node].reaches {
+                    let delay = Duration::from_micros(sought);
+                    self.arrive(node, delay, Arrival::Evidence { life, changes, inquiry });
+                }
+            }
             Output::Event(Event::Transition { from, to, reason }) => {
                 self.transitions.push((self.now, node, from, to, reason));
             }
@@ -336,9 +373,15 @@ impl World {
                     self.nodes[node].holds = false;
                     self.input(node, Input::Released(tenure));
                 }
-                Output::Send(_) | Output::Announce(_) | Output::Event(_) => {}
+                Output::Send(_) | Output::Announce(_) | Output::Inquire(_) | Output::Event(_) => {}
             },
             Arrival::Order { .. } => {}
+            Arrival::Evidence { life, changes, inquiry } => {
+                let host = &self.nodes[node];
+                if (life, changes) == (host.life, host.changes) {
+                    self.input(node, Input::Confirmed(inquiry));
+                }
+            }
         }
     }
 }

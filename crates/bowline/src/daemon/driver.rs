@@ -3,14 +3,17 @@
 use super::Clock;
 use crate::events::{DaemonEvent, Event, Observer, ProbeOutcome};
 use crate::probe::{Credentials, Prober, Refresh, Timeouts};
-use bowline_pool::{EndpointId, Input, Output, Pool, PoolSpec, ProbeFailure, ProbeResult, Snapshot};
+use bowline_pool::{
+    EndpointId, Event as PoolEvent, Input, InquiryId, Output, Pool, PoolSpec, ProbeFailure, ProbeResult,
+    Snapshot,
+};
 use bowline_proxy::{PoolId, Proxy};
 use bowline_sansio::Machine;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 /// Inputs that wait for a pool: two probe answers of a hundred endpoints, and a burst of evidence from the workers. Evidence
 /// that does not fit is dropped and counted; everything else waits.
@@ -26,6 +29,8 @@ pub(super) enum Message {
     Input(Input),
     /// Somebody wants to know how the pool is.
     Describe(oneshot::Sender<PoolView>),
+    /// Somebody wants to know whether clients that come from now on would be served.
+    Inquire(oneshot::Sender<bool>),
 }
 
 /// How a pool is at one moment.
@@ -72,6 +77,9 @@ impl Handle {
             pool,
             publish,
             probers: BTreeMap::new(),
+            hurry: Arc::default(),
+            inquirers: BTreeMap::new(),
+            next_inquiry: 0,
             inputs: inputs.downgrade(),
         };
         tokio::spawn(driver.run(receiver));
@@ -108,9 +116,30 @@ impl Handle {
         self.inputs.clone()
     }
 
+    /// Somebody who may ask the driver, and does not keep it from ending.
+    pub(super) fn inquirer(&self) -> Inquirer {
+        Inquirer(self.inputs.downgrade())
+    }
+
     async fn send(&self, message: Message) {
         // The driver outlives its handle, unless it has panicked, which ends the process in a release.
         let _ended = self.inputs.send(message).await;
+    }
+}
+
+/// Asks a driver for fresh evidence.
+#[derive(Clone, Debug)]
+pub(super) struct Inquirer(mpsc::WeakSender<Message>);
+
+impl Inquirer {
+    /// Whether probes that are sent from now on show that clients would be served; no when the pool has been removed.
+    pub(super) async fn ask(self) -> bool {
+        let Some(inputs) = self.0.upgrade() else { return false };
+        let (reply, answer) = oneshot::channel();
+        let sent = inputs.send(Message::Inquire(reply)).await;
+        // What waits for the answer must not keep the driver from ending.
+        drop(inputs);
+        sent.is_ok() && answer.await.unwrap_or(false)
     }
 }
 
@@ -134,6 +163,11 @@ struct Driver {
     publish: watch::Sender<Arc<Snapshot>>,
     /// The task of each endpoint that was ever probed; it ends when its sender is dropped.
     probers: BTreeMap<EndpointId, mpsc::Sender<Question>>,
+    /// Begins every probe anew that is in flight.
+    hurry: Arc<Notify>,
+    /// Who waits for an answer of the machine.
+    inquirers: BTreeMap<InquiryId, oneshot::Sender<bool>>,
+    next_inquiry: u64,
     /// For the answers of probers. Weak, so that dropping the handle ends the driver.
     inputs: mpsc::WeakSender<Message>,
 }
@@ -175,6 +209,12 @@ impl Driver {
                 // Whoever asked may have gone.
                 let _unread = reply.send(self.view());
             }
+            Message::Inquire(reply) => {
+                let inquiry = InquiryId(self.next_inquiry);
+                self.next_inquiry = self.next_inquiry.saturating_add(1);
+                self.inquirers.insert(inquiry, reply);
+                self.handle(Input::Inquire(inquiry));
+            }
         }
         self.drain();
     }
@@ -195,11 +235,22 @@ impl Driver {
                 Output::Forget { endpoint } => {
                     self.probers.remove(&endpoint);
                 }
+                Output::Inquired { inquiry, served } => {
+                    if let Some(reply) = self.inquirers.remove(&inquiry) {
+                        // Whoever asked may have another question by now.
+                        let _unread = reply.send(served);
+                    }
+                }
                 Output::Publish(snapshot) => {
                     self.publish.send_replace(Arc::clone(&snapshot));
                     self.shared.proxy.set_pool(self.id, snapshot);
                 }
                 Output::Event(event) => {
+                    // What is under way was sent into a silence that may be over: the kernel finds out when it repeats something.
+                    // Others are told now that nobody is reached from here, and have to hear soon if it is not so any more.
+                    if event == PoolEvent::FailOpen {
+                        self.hurry.notify_waiters();
+                    }
                     self.shared.observer.record(&Event::Pool { pool: Arc::clone(&self.name), event });
                 }
             }
@@ -215,6 +266,7 @@ impl Driver {
                 pool: Arc::clone(&self.name),
                 name: Arc::clone(name),
                 endpoint,
+                hurry: Arc::clone(&self.hurry),
                 inputs: self.inputs.clone(),
             };
             tokio::spawn(task.run(Prober::new(address), questions));
@@ -250,6 +302,7 @@ struct ProbeTask {
     pool: Arc<str>,
     name: Arc<str>,
     endpoint: EndpointId,
+    hurry: Arc<Notify>,
     inputs: mpsc::WeakSender<Message>,
 }
 
@@ -259,7 +312,14 @@ impl ProbeTask {
             let credentials = Arc::clone(&self.shared.credentials.borrow());
             let (material, refresh) = credentials.current();
             self.tell(refresh);
-            let result = prober.probe(&material, timeouts, fresh).await;
+            let mut fresh = fresh;
+            let result = loop {
+                tokio::select! {
+                    biased;
+                    result = prober.probe(&material, timeouts, fresh) => break result,
+                    () = self.hurry.notified() => fresh = true,
+                }
+            };
             self.shared.observer.daemon(DaemonEvent::Probed {
                 pool: Arc::clone(&self.pool),
                 endpoint: Arc::clone(&self.name),

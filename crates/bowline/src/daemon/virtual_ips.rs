@@ -11,22 +11,28 @@ use bowline_plan::{NodePlan, VirtualRouter};
 use bowline_pool::{Reason, Snapshot};
 use bowline_proxy::{Liveness, Proxy};
 use bowline_vip::{GuardCommand, Router, Serving, Sink};
+use bowline_vrrp::Inquiry;
 use std::collections::BTreeMap;
+use std::future::pending;
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::sync::oneshot;
+use tokio::sync::{broadcast, oneshot, watch};
 use tokio::task::JoinHandle;
 
 /// A worker that has not answered for so long serves nobody, and must not keep an address.
 const ANSWERED_WITHIN: Duration = Duration::from_millis(300);
 
+/// Questions of routers that nobody has taken up yet, at most: one for each router there can be. An older one is forgotten, and
+/// its router waits as long as without an answer.
+const INQUIRIES_MAX: usize = 256;
+
 /// The guard's hidden subcommand.
 pub(crate) const GUARD: &str = "guard";
 
 /// The virtual routers of this node, and the tasks that tell them whether they can serve.
-#[derive(Default)]
 pub(super) struct VirtualIps {
     running: Option<Arc<bowline_vip::VirtualIps>>,
     plans: Vec<VirtualRouter>,
@@ -35,6 +41,23 @@ pub(super) struct VirtualIps {
     /// Where each of them lives, by its name.
     interfaces: BTreeMap<String, String>,
     trackers: Vec<Tracker>,
+    inquiries: Inquiries,
+}
+
+/// What routers ask, each by its name.
+type Inquiries = broadcast::Sender<(Arc<str>, Inquiry)>;
+
+impl Default for VirtualIps {
+    fn default() -> Self {
+        Self {
+            running: None,
+            plans: Vec::new(),
+            routers: Vec::new(),
+            interfaces: BTreeMap::new(),
+            trackers: Vec::new(),
+            inquiries: broadcast::Sender::new(INQUIRIES_MAX),
+        }
+    }
 }
 
 /// Ends its task when it is dropped.
@@ -78,8 +101,9 @@ impl VirtualIps {
         let watched = Arc::clone(proxy);
         let at_work = routers.clone();
         let (running, proxy, observer) = (self.running.clone(), Arc::clone(proxy), Arc::clone(observer));
+        let inquiries = self.inquiries.clone();
         let work = move || {
-            let sink = Arc::new(ToObserver(observer));
+            let sink = Arc::new(ToDaemon { observer, inquiries });
             match running {
                 Some(running) => running.reconfigure(routers).map(|()| running),
                 None => {
@@ -112,17 +136,8 @@ impl VirtualIps {
                 running.set_can_serve(&name, true);
                 return None;
             };
-            let mut snapshots = pool.snapshots();
-            Some(Tracker(tokio::spawn(async move {
-                loop {
-                    if let Some(can_serve) = can_serve(&snapshots.borrow_and_update()) {
-                        running.set_can_serve(&name, can_serve);
-                    }
-                    if snapshots.changed().await.is_err() {
-                        return;
-                    }
-                }
-            })))
+            let tracked = Tracked { running, name, snapshots: pool.snapshots(), inquirer: pool.inquirer() };
+            Some(Tracker(tokio::spawn(tracked.follow(self.inquiries.subscribe()))))
         };
         self.trackers = plan.virtual_routers.iter().filter_map(tracker).collect();
     }
@@ -168,6 +183,71 @@ impl VirtualIps {
     }
 }
 
+/// What is going to be answered.
+type Answer = Pin<Box<dyn Future<Output = bool> + Send>>;
+
+/// A virtual router, and the pool whose endpoints say whether it can serve.
+struct Tracked {
+    running: Arc<bowline_vip::VirtualIps>,
+    name: String,
+    snapshots: watch::Receiver<Arc<Snapshot>>,
+    inquirer: driver::Inquirer,
+}
+
+impl Tracked {
+    /// Tells the router whether it can serve, and answers its questions, until the pool is gone.
+    async fn follow(mut self, mut inquiries: broadcast::Receiver<(Arc<str>, Inquiry)>) {
+        let mut asked: Option<(Inquiry, Answer)> = None;
+        self.tell();
+        loop {
+            tokio::select! {
+                biased;
+                changed = self.snapshots.changed() => match changed {
+                    Ok(()) => self.tell(),
+                    Err(_gone) => return,
+                },
+                inquiry = next_of(&self.name, &mut inquiries) => {
+                    // A new question takes the place of the one before.
+                    asked = Some((inquiry, Box::pin(self.inquirer.clone().ask())));
+                }
+                (inquiry, served) = answer(&mut asked) => {
+                    asked = None;
+                    if served {
+                        self.running.confirm(&self.name, inquiry);
+                    }
+                }
+            }
+        }
+    }
+
+    fn tell(&mut self) {
+        if let Some(can_serve) = can_serve(&self.snapshots.borrow_and_update()) {
+            self.running.set_can_serve(&self.name, can_serve);
+        }
+    }
+}
+
+/// The next question of the router of this name.
+async fn next_of(name: &str, inquiries: &mut broadcast::Receiver<(Arc<str>, Inquiry)>) -> Inquiry {
+    loop {
+        match inquiries.recv().await {
+            Ok((router, inquiry)) if *router == *name => return inquiry,
+            Ok(_of_another) => {}
+            // Forgotten: the router does without.
+            Err(broadcast::error::RecvError::Lagged(_)) => {}
+            Err(broadcast::error::RecvError::Closed) => pending().await,
+        }
+    }
+}
+
+/// The answer to what was asked last.
+async fn answer(asked: &mut Option<(Inquiry, Answer)>) -> (Inquiry, bool) {
+    match asked {
+        Some((inquiry, answer)) => (*inquiry, answer.await),
+        None => pending().await,
+    }
+}
+
 /// Whether clients that come now would be served. An endpoint that nobody has asked yet is no reason to take an address, nor to
 /// give one away: `None` while there is no other.
 fn can_serve(snapshot: &Snapshot) -> Option<bool> {
@@ -206,11 +286,19 @@ impl Serving for OfProxy {
     }
 }
 
-/// Hands events on.
-struct ToObserver(Arc<Observer>);
+/// Hands events on, and questions.
+struct ToDaemon {
+    observer: Arc<Observer>,
+    inquiries: Inquiries,
+}
 
-impl Sink for ToObserver {
+impl Sink for ToDaemon {
     fn event(&self, event: bowline_vip::Event) {
-        self.0.record(&Event::VirtualIp(event));
+        self.observer.record(&Event::VirtualIp(event));
+    }
+
+    fn inquire(&self, router: &Arc<str>, inquiry: Inquiry) {
+        // While pools are being replaced nobody listens, and the router does without an answer.
+        let _unheard = self.inquiries.send((Arc::clone(router), inquiry));
     }
 }

@@ -90,6 +90,12 @@ fn write_router(router: &str, age: Duration, event: &RouterEvent) {
         RouterEvent::OtherActive { peer, priority } => {
             warn!(%router, %peer, priority, "another router is active as well; this one stays");
         }
+        RouterEvent::HolderFell { holder } => {
+            info!(%router, %holder, ?age, "the holder cannot serve; the endpoints are probed to see whether this node can");
+        }
+        RouterEvent::Confirmed { after } => {
+            info!(%router, ?after, ?age, "this node can serve, as probes sent after the holder's fall show");
+        }
         RouterEvent::Held { after } => info!(%router, ?after, "the addresses are here"),
         RouterEvent::NotHeld => error!(%router, "the kernel did not take the addresses"),
         RouterEvent::AddressLost { loss } => warn!(%router, ?loss, "an address was lost and is put back"),

@@ -231,6 +231,22 @@ fn a_server_that_closes_or_hangs_is_told_by_its_stage() {
     );
 }
 
+/// The time for an answer is enough for a connect, and a handshake has its own.
+#[test]
+fn a_connect_that_stays_silent_is_given_up_before_a_handshake_would_be() {
+    let bench = Bench::new();
+    let server = bench.server();
+    server.command(Command::FillQueue).expect("a full queue");
+    let timeouts = Timeouts { answer: Duration::from_millis(200), ..LONG };
+    let failed = failure(bench.probe_once(server.address(), timeouts));
+    assert_eq!(failed, ProbeFailure::TimedOut(Stage::Connect));
+    server.command(Command::DrainQueue).expect("a queue with room");
+    server.command(Command::Hang).expect("a server that says nothing");
+    let timeouts = Timeouts { answer: LONG.answer, handshake: Duration::from_millis(200) };
+    let failed = failure(bench.probe_once(server.address(), timeouts));
+    assert_eq!(failed, ProbeFailure::TimedOut(Stage::Handshake));
+}
+
 #[test]
 fn garbage_is_told_from_tls_and_http() {
     let bench = Bench::new();

@@ -9,6 +9,7 @@ mod interop;
 mod members;
 mod outage;
 mod reload;
+mod trouble;
 
 use bowline_lab::lan::Lan;
 use bowline_lab::peer::{Bowline, Daemon, Subject};

@@ -10,9 +10,11 @@ use std::time::Duration;
 /// Observations made until one is sound.
 pub(super) const ATTEMPTS: usize = 3;
 /// A machine later than this measured itself, ...
-const STALL_MAX: Duration = Duration::from_millis(60);
+pub(super) const STALL_MAX: Duration = Duration::from_millis(60);
 /// ... and so did one on which every second request takes longer, of which each needs a millisecond or two of its time.
 const MEDIAN_MAX: Duration = Duration::from_millis(25);
+/// By then every Backup was well for as long as it has to be to take over on an answer, 1.4 s.
+const SETTLED: Duration = Duration::from_secs(2);
 /// Any moment will do: nobody's timers are at the same place twice.
 const PHASE: Duration = Duration::from_millis(250);
 
@@ -22,7 +24,7 @@ pub(super) fn system() -> Daemons {
 }
 
 /// A sound observation of the fault, none when the machine has no time for one.
-fn observe(fault: Fault, observed: Duration) -> Option<Observation> {
+pub(super) fn observe(fault: Fault, observed: Duration) -> Option<Observation> {
     let system = system();
     if let Some(reason) = Lan::missing().or_else(|| system.missing()).or_else(|| fault.missing()) {
         skip(&reason);
@@ -30,6 +32,9 @@ fn observe(fault: Fault, observed: Duration) -> Option<Observation> {
     }
     for _ in 0..ATTEMPTS {
         let rig = Rig::start(&system).expect("three balancers with a virtual IP");
+        if fault == Fault::Unreachable {
+            std::thread::sleep(SETTLED);
+        }
         let observation = rig.observe(fault, PHASE, observed).expect("an observation");
         let report = serde_json::to_string(&observation.report).expect("print the figures");
         println!("{fault}: {report}, {:?}, stall {:?}", observation.holders, observation.stall);

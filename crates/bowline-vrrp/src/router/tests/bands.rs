@@ -79,6 +79,136 @@ fn an_outage_that_everybody_sees_moves_nothing() {
     assert_eq!(subject.state(), State::Backup);
 }
 
+/// Well for longer than its stability, it hears the holder fall at `at`.
+fn fallen(at: Instant) -> Subject {
+    let mut subject = Subject::backup(settings(), 1, 254);
+    assert_eq!(listen(&mut subject, 254, at), None);
+    assert!(subject.step(heard(1, UNABLE), at).contains(&Said::Inquire));
+    subject
+}
+
+fn confirm(subject: &mut Subject, at: Instant) {
+    subject.step(Input::Confirmed(Inquiry::FIRST), at);
+}
+
+#[test]
+fn evidence_from_after_the_fall_is_enough() {
+    let mut subject = fallen(seconds(3));
+    confirm(&mut subject, ms(3_105));
+    let (at, _) = subject.run_until_change(seconds(10)).unwrap();
+    assert_eq!(at, ms(3_105) + Duration::from_nanos(2_343_750));
+    assert_eq!(subject.status().reason, Reason::HolderCannotServe);
+}
+
+#[test]
+fn ranks_keep_their_order_after_an_answer() {
+    let lower = with(|s| {
+        (s.rank, s.priority) = (2, Priority::new(246).unwrap());
+        s.peers = Peers::Planned([ip(1), ip(3)].into());
+    });
+    let mut subject = Subject::backup(lower, 1, 254);
+    assert_eq!(listen(&mut subject, 254, seconds(3)), None);
+    subject.step(heard(1, UNABLE), seconds(3));
+    confirm(&mut subject, ms(3_105));
+    let (at, _) = subject.run_until_change(seconds(10)).unwrap();
+    // 10/256 of an interval, and one place: the holder's own is not counted.
+    assert_eq!(at, ms(3_105 + 20) + Duration::from_nanos(3_906_250));
+}
+
+#[test]
+fn without_an_answer_it_waits_as_long_as_ever() {
+    let mut subject = fallen(seconds(3));
+    assert_eq!(listen(&mut subject, UNABLE, seconds(10)), Some(seconds(5) + Duration::from_nanos(2_343_750)));
+}
+
+#[test]
+fn an_answer_after_the_wait_changes_nothing() {
+    let mut subject = fallen(seconds(3));
+    assert_eq!(listen(&mut subject, UNABLE, ms(4_990)), None);
+    let due = subject.router.get().poll_timeout();
+    confirm(&mut subject, ms(4_999));
+    assert!(subject.router.get().poll_timeout() <= due);
+    let (at, _) = subject.run_until_change(seconds(10)).unwrap();
+    assert_eq!(at, ms(4_999) + Duration::from_nanos(2_343_750));
+}
+
+#[test]
+fn the_answer_to_an_earlier_question_counts_for_nothing() {
+    let mut subject = fallen(seconds(3));
+    subject.step(heard(1, 254), ms(3_010));
+    let said = subject.step(heard(1, UNABLE), ms(3_020));
+    assert!(said.contains(&Said::Inquire), "another fall, another question");
+    assert_eq!(done(subject.step(Input::Confirmed(Inquiry::FIRST), ms(3_105))), []);
+    assert_eq!(listen(&mut subject, UNABLE, seconds(5)), None);
+    assert_eq!(subject.state(), State::Backup);
+}
+
+#[test]
+fn a_holder_that_recovers_before_it_is_replaced_keeps_the_addresses_whatever_was_answered() {
+    let mut subject = fallen(seconds(3));
+    confirm(&mut subject, ms(3_105));
+    subject.step(heard(1, 254), ms(3_106));
+    assert_eq!(listen(&mut subject, 254, seconds(20)), None);
+    confirm(&mut subject, seconds(20));
+    assert_eq!(listen(&mut subject, 254, seconds(40)), None);
+}
+
+/// Its own probes fail as well: it is everybody's trouble.
+#[test]
+fn who_cannot_serve_after_the_fall_does_not_take_over_on_an_answer() {
+    for answered_first in [false, true] {
+        let mut subject = fallen(seconds(3));
+        if answered_first {
+            confirm(&mut subject, ms(3_100));
+        }
+        subject.step(Input::CanServe(false), ms(3_101));
+        confirm(&mut subject, ms(3_102));
+        assert_eq!(listen(&mut subject, UNABLE, seconds(20)), None);
+        // And back before the holder is: what was answered then was about another time.
+        subject.step(Input::CanServe(true), seconds(20));
+        confirm(&mut subject, ms(20_100));
+        assert_eq!(listen(&mut subject, UNABLE, ms(21_900)), None);
+        assert_eq!(subject.state(), State::Backup);
+    }
+}
+
+/// It may have given way to another, which is heard in a moment; without bands it says nothing of the kind.
+#[test]
+fn the_least_priority_is_no_fall() {
+    for settings in [settings(), without_bands(WhenAllBad::Keep)] {
+        let mut subject = Subject::backup(settings, 1, 254);
+        assert_eq!(listen(&mut subject, 254, seconds(3)), None);
+        assert!(!subject.step(heard(1, LAST_RESORT), seconds(3)).contains(&Said::Inquire));
+    }
+}
+
+#[test]
+fn who_was_not_well_for_long_does_not_ask() {
+    let mut subject = Subject::backup(settings(), 1, 254);
+    subject.step(Input::CanServe(false), ms(500));
+    subject.step(Input::CanServe(true), ms(1_000));
+    assert_eq!(listen(&mut subject, 254, ms(2_900)), None);
+    assert!(!subject.step(heard(1, UNABLE), ms(2_999)).contains(&Said::Inquire));
+    assert_eq!(listen(&mut subject, UNABLE, ms(4_998)), None);
+}
+
+/// Nobody heard it fall: it may have been so for everybody, and for long.
+#[test]
+fn a_holder_that_was_never_heard_as_able_is_not_asked_about() {
+    let mut subject = Subject::backup(settings(), 1, 254);
+    assert_eq!(listen(&mut subject, 254, seconds(3)), None);
+    // Another one, in its place.
+    let unable = 118;
+    subject.step(heard(1, 0), seconds(3));
+    assert!(!subject.step(heard(3, unable), ms(3_001)).contains(&Said::Inquire));
+    // And again after it stood still, whatever it knew before.
+    let mut subject = fallen(seconds(3));
+    subject.step(Input::Stalled, ms(3_001));
+    confirm(&mut subject, ms(3_002));
+    assert!(!subject.step(heard(1, UNABLE), ms(3_003)).contains(&Said::Inquire));
+    assert_eq!(listen(&mut subject, UNABLE, seconds(5)), None);
+}
+
 #[test]
 fn a_holder_that_recovers_in_time_keeps_the_addresses() {
     let mut subject = Subject::backup(settings(), 1, 254);

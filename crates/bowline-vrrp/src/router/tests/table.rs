@@ -5,10 +5,16 @@ use std::fmt::Write as _;
 
 type Start = fn() -> Subject;
 
-const STATES: [(&str, Start); 7] = [
+const STATES: [(&str, Start); 9] = [
     ("Initialize", || Subject::new(settings())),
     ("Backup of a higher one", || Subject::backup(settings(), 1, 254)),
     ("Backup of one that cannot serve", || Subject::backup(settings(), 1, 126)),
+    ("Backup that asks", fallen),
+    ("Backup that knows", || {
+        let mut subject = fallen();
+        subject.step(Input::Confirmed(Inquiry::FIRST), subject.now());
+        subject
+    }),
     ("Active, addresses asked for", || {
         let mut subject = Subject::started(settings());
         subject.timeout();
@@ -28,6 +34,16 @@ const STATES: [(&str, Start); 7] = [
     }),
 ];
 
+/// A Backup that was well for longer than it takes, and hears its holder fall.
+fn fallen() -> Subject {
+    let mut subject = Subject::backup(settings(), 1, 254);
+    for at in 1..=30 {
+        subject.step(heard(1, 254), ms(100 * at));
+    }
+    subject.step(heard(1, 126), ms(3_100));
+    subject
+}
+
 fn inputs(subject: &Subject) -> Vec<(&'static str, Input)> {
     let tenure = subject.status().tenure.unwrap_or(Tenure::FIRST);
     let conflict = Conflict { address: ip(100), hardware: [2, 0, 0, 0, 0, 9], planned_peer: false };
@@ -35,6 +51,7 @@ fn inputs(subject: &Subject) -> Vec<(&'static str, Input)> {
     vec![
         ("Start", Input::Start),
         ("advert 254", heard(1, 254)),
+        ("advert 126 (cannot serve)", heard(1, 126)),
         ("advert 250, higher address", heard(3, 250)),
         ("advert 250, lower address", heard(1, 250)),
         ("advert 246", heard(3, 246)),
@@ -43,6 +60,8 @@ fn inputs(subject: &Subject) -> Vec<(&'static str, Input)> {
         ("advert 0 of another", heard(3, 0)),
         ("cannot serve", Input::CanServe(false)),
         ("can serve", Input::CanServe(true)),
+        ("confirmed", Input::Confirmed(Inquiry::FIRST)),
+        ("confirmed, another question", Input::Confirmed(Inquiry::FIRST.next())),
         ("fault", Input::Fault(Fault::LinkDown)),
         ("recovered", Input::Recovered(Fault::LinkDown)),
         ("held", Input::Held(tenure)),
@@ -65,6 +84,7 @@ fn describe(said: &[Said]) -> String {
         Said::Acquire => "acquire".to_owned(),
         Said::Release(reason) => format!("release ({})", reason.as_str()),
         Said::Announce => "announce".to_owned(),
+        Said::Inquire => "inquire".to_owned(),
         Said::Event(event) => match event {
             Event::Transition { to, reason, .. } => format!("{} ({})", to.as_str(), reason.as_str()),
             Event::PriorityChanged { to, .. } => format!("priority {to}"),
@@ -75,6 +95,8 @@ fn describe(said: &[Said]) -> String {
             Event::AddressesDiffer { .. } => "addresses differ".to_owned(),
             Event::TwoOwners { .. } => "two owners".to_owned(),
             Event::OtherActive { peer, .. } => format!("{peer} active too"),
+            Event::HolderFell { holder } => format!("{holder} fell"),
+            Event::Confirmed { .. } => "confirmed".to_owned(),
             Event::Held { .. } => "held".to_owned(),
             Event::NotHeld => "not held".to_owned(),
             Event::AddressLost { .. } => "address lost".to_owned(),

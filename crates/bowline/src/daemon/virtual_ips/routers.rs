@@ -1,6 +1,6 @@
 //! From a planned virtual router to one that can run here: which interface, which source address, which protocol.
 
-use bowline_plan::{NodePlan, Peers as Accept, VirtualRouter, WhenAllBad as Planned};
+use bowline_plan::{Detection, NodePlan, Peers as Accept, VirtualRouter, WhenAllBad as Planned};
 use bowline_sys::rtnetlink::{Interfaces, Link, Rtnetlink};
 use bowline_vip::{Router, lease_for};
 use bowline_vrrp::{
@@ -141,11 +141,10 @@ fn protocol(router: &VirtualRouter) -> Result<Protocol, String> {
     })
 }
 
-/// By how much two nodes can differ in when they see one and the same outage: an interval of probes, and the time-outs it takes
-/// to believe them.
+/// By how much two nodes can differ in when they see one and the same outage.
 fn stability(plan: &NodePlan, router: &VirtualRouter) -> Duration {
     let pool = plan.tracked_pool(router).and_then(|pool| plan.pools.get(pool));
-    pool.map_or(UNTRACKED, |pool| pool.probe.interval + pool.probe.timeout * pool.probe.fall)
+    pool.map_or(UNTRACKED, |pool| Detection::from(&pool.probe).difference())
 }
 
 fn is_link_local(address: IpAddr) -> bool {
