@@ -62,6 +62,22 @@ fn an_address_that_somebody_removes_is_put_back_and_who_was_connected_is_told() 
 }
 
 #[test]
+fn an_address_that_went_just_before_it_was_asked_for_again_counts_as_lost() {
+    let Some((a, _b)) = two_hosts() else { return };
+    let node = Node::start(&a, slow(settings(&a, &[VIP])));
+    node.wait_held(&a, VIP);
+    // Asked for again, because there is another one beside it; not renewed for long.
+    node.stand.keeper_hangs.store(true, Ordering::Relaxed);
+    reconfigure(&a, &node, vec![router(slow(settings(&a, &[VIP, "10.9.0.101"])))]).unwrap();
+    wait_until("the keeper is about to", || node.stand.keeper_waits.load(Ordering::Relaxed));
+    assert_eq!(a.netlink().remove(&lease(&a, VIP, 1)).unwrap(), Removal::Removed);
+    node.stand.keeper_hangs.store(false, Ordering::Relaxed);
+    node.memory.wait_for(|event| matches!(event, Event::LeaseLost { loss: Loss::Removed, .. }));
+    wait_until("they are told", || node.stand.asked().first() == Some(&(Asked::Evict, true)));
+    assert!(a.has(VIP) && a.has("10.9.0.101"));
+}
+
+#[test]
 fn a_leftover_is_neither_renewed_nor_removed_while_somebody_else_is_active() {
     let Some((a, b)) = two_hosts() else { return };
     let first = Node::start(&a, settings(&a, &[VIP]));

@@ -178,6 +178,7 @@ impl Kept {
         let was_whole = std::mem::take(&mut self.whole);
         let mut was_gone = false;
         for &address in config.settings().addresses.as_slice() {
+            turn.let_others_in();
             let lease = lease(seat, &config, address);
             match turn.hands.rtnetlink.hold(&lease) {
                 Ok(held) => {
@@ -237,7 +238,7 @@ impl Kept {
         }
         self.reset(turn, &addresses);
         for (lease, _) in &go {
-            self.remove(turn.hands, lease);
+            self.remove(turn, lease);
         }
         // Another router may have them from now on.
         self.readmit(turn.hands);
@@ -271,7 +272,7 @@ impl Kept {
         self.cell.set_leased_until(None);
         self.whole = false;
         let held = std::mem::take(&mut self.held);
-        self.held = held.into_iter().filter(|(lease, _)| !self.remove(turn.hands, lease)).collect();
+        self.held = held.into_iter().filter(|(lease, _)| !self.remove(turn, lease)).collect();
         let now = now();
         if !self.held.is_empty() && now < self.until {
             self.remove_at = Some(now + REMOVE_AGAIN);
@@ -290,7 +291,9 @@ impl Kept {
     }
 
     /// Whether it is gone; it is told once when it is not.
-    fn remove(&self, hands: &Hands, lease: &Lease) -> bool {
+    fn remove(&self, turn: &mut Turn<'_>, lease: &Lease) -> bool {
+        turn.let_others_in();
+        let hands = turn.hands;
         match hands.rtnetlink.remove(lease) {
             Ok(_) => true,
             Err(_) if self.remove_at.is_some() => false,

@@ -227,6 +227,8 @@ pub(crate) struct Stand {
     pub(crate) hangs: AtomicBool,
     /// So does the keeper.
     pub(crate) keeper_hangs: AtomicBool,
+    /// It has begun to.
+    pub(crate) keeper_waits: AtomicBool,
     /// The next answer to the advert thread is that they are not.
     pub(crate) silent_once: AtomicBool,
     /// Nobody can be let in again.
@@ -243,6 +245,7 @@ impl Default for Stand {
             alive: AtomicBool::new(true),
             hangs: AtomicBool::new(false),
             keeper_hangs: AtomicBool::new(false),
+            keeper_waits: AtomicBool::new(false),
             silent_once: AtomicBool::new(false),
             stays_shut: AtomicBool::new(false),
             eviction_takes: AtomicU64::new(0),
@@ -280,7 +283,11 @@ impl Serving for Stand {
     fn alive(&self) -> bool {
         let thread = std::thread::current();
         if thread.name() == Some("vip-keeper") {
-            wait_until("it goes on", || !self.keeper_hangs.load(Ordering::Relaxed));
+            wait_until("it goes on", || {
+                let hangs = self.keeper_hangs.load(Ordering::Relaxed);
+                self.keeper_waits.store(hangs, Ordering::Relaxed);
+                !hangs
+            });
         }
         if thread.name() == Some("vip-adverts") {
             wait_until("it goes on", || !self.hangs.load(Ordering::Relaxed));
