@@ -58,11 +58,13 @@ fn it_agrees_with_frr_and_with_its_own_kind() {
 }
 
 #[test]
-fn with_virtual_macs_it_agrees_with_keepalived_and_with_its_own_kind() {
+fn with_virtual_macs_it_agrees_with_others_and_with_its_own_kind() {
     let (others, own) = (among_others(), among_its_own());
     let (life, equals) = (Story::Life { better: 0 }, Story::Equals { cut: 1 });
     let mut tales = all(Dialect::V3VirtualMac, &others, &Keepalived);
     tales.push((Dialect::V3VirtualMacIpv6, life, [&others, &Keepalived]));
+    tales.push((Dialect::V3VirtualMac, life, [&others, &Frr]));
+    tales.push((Dialect::V3VirtualMac, equals, [&Frr, &others]));
     tales.push((Dialect::V3VirtualMacUnicast, life, [&others, &Keepalived]));
     tales.push((Dialect::V3VirtualMacUnicast, life, [&Keepalived, &others]));
     tales.push((Dialect::V3VirtualMac, equals, [&own, &own]));
