@@ -15,6 +15,9 @@ pub const ROUTERS_MAX: usize = 5;
 /// A node that has just found out that it reaches nobody finds out within this that it does: it looks again at once.
 pub(crate) const SOON: Duration = Duration::from_millis(50);
 
+/// Drift is counted in these.
+const PARTS: u32 = 1_000_000;
+
 /// The first VRID; a virtual IP's is this and its number.
 pub(crate) const VRID_FIRST: u8 = 51;
 
@@ -186,6 +189,11 @@ impl Options {
             Family::V4 => Ipv4Addr::new(10, 0, 0, host).into(),
             Family::V6 => Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, u16::from(host)).into(),
         }
+    }
+
+    /// By how much a clock is wrong after `time`, at most.
+    pub fn astray(&self, time: Duration) -> Duration {
+        time * u32::try_from(self.drift.unsigned_abs()).unwrap_or(u32::MAX) / PARTS
     }
 
     /// A node's place in the order of `vip`: node order, rotated by its number.

@@ -42,6 +42,8 @@ pub(crate) struct Address {
 #[derive(Debug)]
 pub(crate) struct Router {
     pub(crate) config: Config,
+    /// Since when that is so.
+    pub(crate) configured: Instant,
     /// While the process lives.
     pub(crate) subject: Option<Subject>,
     /// Instead, on a node of another make.
@@ -319,6 +321,7 @@ impl Router {
     const fn new(config: Config) -> Self {
         Self {
             config,
+            configured: Instant::ORIGIN,
             subject: None,
             foreign: None,
             wake: None,

@@ -82,3 +82,40 @@ fn an_offer_that_a_deaf_rival_seems_to_take() {
 fn a_holder_that_cannot_serve_beside_one_that_can() {
     pass(&[0x210_72c2]);
 }
+
+/// `preemption`: a Backup that could not serve gave others the time to follow the holder's offer, and took all of that time though it
+/// could serve a moment later.
+#[test]
+fn one_that_can_serve_a_moment_after_the_offer() {
+    pass(&[0x400_0693]);
+}
+
+/// Not of the machine: its clock was slow, and five seconds were not over for it.
+#[test]
+fn a_slow_clock() {
+    pass(&[0x400_235f]);
+}
+
+/// Not of the machine: the holder's link was down when it could serve again.
+#[test]
+fn a_holder_that_is_not_there_any_more() {
+    pass(&[0x400_0127]);
+}
+
+/// Not of the machine: a router that gave way was not heard by the one that stayed, which tells its clients when it is time.
+#[test]
+fn a_loser_that_is_not_heard() {
+    pass(&[0x500_44f6]);
+}
+
+/// `moves`: a Backup that had stood still read a farewell among what had waited for it, and not what the successor had said since.
+#[test]
+fn an_old_farewell_after_standing_still() {
+    pass(&[0x600_3b37]);
+}
+
+/// Not of the machine: a Backup preempted by the priority that the holder had had until four milliseconds before.
+#[test]
+fn a_priority_that_was_not_heard_yet() {
+    pass(&[0x700_03d4]);
+}

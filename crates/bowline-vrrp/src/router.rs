@@ -123,6 +123,8 @@ pub struct VirtualRouter {
     heard: Option<Heard>,
     /// Backup: since when it has waited for a whole Active_Down_Interval; `None` after a farewell, where it waits for less.
     listening_since: Option<Instant>,
+    /// When it found out that it had stood still.
+    stalled: Option<Instant>,
     neighbours: Neighbours,
     conflicts: Conflicts,
     now: Instant,
@@ -162,6 +164,7 @@ impl VirtualRouter {
             predecessor: None,
             heard: None,
             listening_since: None,
+            stalled: None,
             neighbours: Neighbours::default(),
             conflicts: Conflicts::default(),
             now,
@@ -360,6 +363,7 @@ impl VirtualRouter {
     /// nothing is claimed, without a word, and listen for a whole interval.
     fn stall(&mut self, gap: Duration, now: Instant) {
         self.event(Event::Stalled { gap });
+        self.stalled = Some(now);
         match self.state {
             State::Initialize | State::Fault => {}
             State::Backup => self.wait_anew(now),

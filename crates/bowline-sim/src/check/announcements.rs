@@ -76,7 +76,7 @@ impl Announcements {
             return Ok(());
         }
         let had = state.now.since(tenure.since);
-        let slack = state.options.lateness * 2 + Duration::from_millis(1);
+        let slack = state.options.lateness * 2 + state.options.astray(had) + Duration::from_millis(1);
         let due = DUE.iter().filter(|&&at| Duration::from_millis(at) + slack < had).count();
         if tenure.sent < due {
             let message = format!(

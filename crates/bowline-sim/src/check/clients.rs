@@ -57,9 +57,12 @@ impl Clients {
         // that did not know better.
         let came = state.router(holder, vip).address.map_or(healthy, |address| address.since);
         // Or another one gave way, which it is told.
-        let came = told_of_a_loser(state, holder, vip).map_or(came, |told| came.max(told));
-        // keepalived believes any farewell, takes over for a moment, and is silent when it gives way.
-        let unheard = state.options.foreign > 0 && state.contested[vip] > came;
+        let loser = loser(state, holder, vip);
+        let came = loser.filter(|loser| loser.reached).map_or(came, |loser| came.max(loser.at));
+        // The holder did not hear that it was alone from then on. (keepalived believes any farewell, takes over for a moment, and
+        // is silent when it gives way.)
+        let unheard = loser.is_some_and(|loser| !loser.reached && loser.at > came)
+            || state.options.foreign > 0 && state.contested[vip] > came;
         let at_the_change = heard < came && state.calm_since <= came && !unheard;
         let bounds = &state.bounds;
         let bound = if at_the_change { bounds.clients } else { bounds.clients_later };
@@ -82,9 +85,17 @@ fn sole_holder(state: &State, client: usize, vip: usize) -> Option<usize> {
     second.is_none().then_some(first)
 }
 
-/// When the last one that gave way did so, if its advert reached the holder. One that stood still says nothing.
-fn told_of_a_loser(state: &State, holder: usize, vip: usize) -> Option<Instant> {
-    let (loser, at) = state.yielded[vip]?;
+/// One that was Active beside the holder, and gave way.
+#[derive(Clone, Copy, Debug)]
+struct Loser {
+    at: Instant,
+    /// Whether its advert about that reached the holder. One that stood still says nothing.
+    reached: bool,
+}
+
+/// The last one.
+fn loser(state: &State, holder: usize, vip: usize) -> Option<Loser> {
+    let (loser, at) = state.yielded[vip].filter(|&(loser, _)| loser != holder)?;
     let reached = state.network.is_up(loser, holder) && state.network.since(loser, holder) < at;
-    (loser != holder && reached).then_some(at)
+    Some(Loser { at, reached })
 }

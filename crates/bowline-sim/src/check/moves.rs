@@ -40,7 +40,8 @@ impl Moves {
             }
             // While two are Active, whom a Backup hears is not plain.
             // And what it said a moment ago may still be on its way, or have been the reason.
-            let healthy = healthy.max(state.contested[vip]).max(state.nodes[holder].can_serve_since);
+            let says = state.nodes[holder].can_serve_since.max(state.router(holder, vip).configured);
+            let healthy = healthy.max(state.contested[vip]).max(says);
             let heard =
                 healthy.max(state.network.since(holder, node)).max(state.nodes[node].deceived).max(lossless);
             let well = state.now.since(heard);

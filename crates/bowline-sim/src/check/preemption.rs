@@ -35,6 +35,13 @@ impl Preemption {
     fn judge(state: &State, vip: usize) -> Outcome {
         let mut owners = state.owners(vip);
         let (Some(holder), None) = (owners.next(), owners.next()) else { return Ok(()) };
+        // Each holder is watched for a while first.
+        let for_long = state
+            .healthy_since(holder, vip)
+            .is_some_and(|healthy| state.now.since(healthy) > state.bounds.preemption);
+        if !for_long {
+            return Ok(());
+        }
         let planned = |node: usize| state.router(node, vip).config.settings().priority;
         let better = (0..state.options.routers).find(|&node| {
             let asked = state.options.preempt || planned(node) == Priority::OWNER;

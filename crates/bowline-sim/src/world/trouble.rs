@@ -311,7 +311,9 @@ impl World {
             }
         }
         let config = Config::new(settings).map_err(problem)?;
-        self.state.router_mut(node, vip).config = config.clone();
+        let now = self.state.now;
+        let router = self.state.router_mut(node, vip);
+        (router.config, router.configured) = (config.clone(), now);
         self.step(node, vip, Input::Reconfigure(Box::new(config)))
     }
 

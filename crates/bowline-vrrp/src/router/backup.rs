@@ -58,15 +58,23 @@ impl VirtualRouter {
         if let Some((successor, _)) = beside {
             return self.heard_as_backup(&successor, now);
         }
+        // What waited while this router stood still is old: it may not have heard since who has followed.
+        if self.stalled == Some(now) {
+            return self.wait(now);
+        }
         self.listening_since = None;
-        let wait = if self.gives_way() {
-            HAND_OVER_MAX.saturating_add(self.active_down_interval())
+        if self.gives_way() {
+            let wait = HAND_OVER_MAX.saturating_add(self.active_down_interval());
+            self.timers.arm(Timer::ActiveDown, now + wait.saturating_add(self.rank_wait()));
         } else {
-            self.skew_time()
-        };
-        let due = now + wait.saturating_add(self.rank_wait());
-        // However often it is said: the first one counts.
-        let known = self.timers.deadline(Timer::ActiveDown).filter(|&known| known < due && !self.gives_way());
+            self.follow_farewell(now);
+        }
+    }
+
+    /// Skew_Time, and this router's place. However often a farewell is said: the first one counts.
+    fn follow_farewell(&mut self, now: Instant) {
+        let due = now + self.skew_time().saturating_add(self.rank_wait());
+        let known = self.timers.deadline(Timer::ActiveDown).filter(|&known| known < due);
         self.timers.arm(Timer::ActiveDown, known.unwrap_or(due));
     }
 
@@ -143,9 +151,14 @@ impl VirtualRouter {
             let since = self.listening_since.map_or(holder.heard, |since| since.max(holder.heard));
             self.listening_since = Some(since);
         }
-        if let Some(since) = self.listening_since {
-            let wait = self.active_down_interval().saturating_add(self.rank_wait());
-            self.timers.arm(Timer::ActiveDown, (since + wait).max(now));
+        match self.listening_since {
+            Some(since) => {
+                let wait = self.active_down_interval().saturating_add(self.rank_wait());
+                self.timers.arm(Timer::ActiveDown, (since + wait).max(now));
+            }
+            // It let others go first after a farewell, and need not any more.
+            None if !self.gives_way() => self.follow_farewell(now),
+            None => {}
         }
         self.plan_take_over(now);
     }

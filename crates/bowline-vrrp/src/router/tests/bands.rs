@@ -365,6 +365,19 @@ fn without_bands_one_that_cannot_serve_does_not_follow_an_offer() {
     assert_eq!(due, ms(2_401 + 2_000 + 300 + 20) + Duration::from_nanos(99_609_375));
 }
 
+/// It gave the holder the time to find another one, and is that one now.
+#[test]
+fn without_bands_one_that_can_serve_by_now_follows_an_offer() {
+    let mut subject = Subject::backup(without_bands(WhenAllBad::Keep), 1, 254);
+    subject.step(Input::CanServe(false), ms(1));
+    subject.step(heard(1, 0), ms(50));
+    subject.step(Input::CanServe(true), ms(60));
+    let (due, said) = subject.run_until_change(ms(200)).expect("a takeover");
+    // 6/256 * 100 ms, and its place.
+    assert_eq!(due, ms(60 + 20) + Duration::from_nanos(2_343_750));
+    assert_eq!(done(said), [Said::Advert(250), Said::Acquire]);
+}
+
 #[test]
 fn without_bands_low_priorities_mean_nothing_but_the_last_resort() {
     let mut subject = Subject::backup(without_bands(WhenAllBad::Keep), 1, 100);

@@ -203,6 +203,21 @@ fn a_backup_that_stood_still_listens_again() {
     assert_eq!(subject.timeout().0, ms(200) + Duration::from_nanos(302_343_750));
 }
 
+/// Everything that came meanwhile is read at one moment, and the holder's successor may not be among it.
+#[test]
+fn an_old_farewell_does_not_shorten_the_wait_after_standing_still() {
+    let mut subject = Subject::backup(settings(), 1, 254);
+    subject.step(heard(1, 254), ms(2_000));
+    subject.step(heard(1, 0), ms(2_000));
+    assert_eq!((subject.state(), subject.status().holder), (State::Backup, None));
+    // 3 * 100 ms, 6/256 * 100 ms.
+    assert_eq!(subject.router.get().poll_timeout(), Some(ms(2_000) + Duration::from_nanos(302_343_750)));
+    // A new one does.
+    subject.step(heard(1, 254), ms(2_001));
+    subject.step(heard(1, 0), ms(2_002));
+    assert_eq!(subject.timeout().0, ms(2_002) + Duration::from_nanos(2_343_750));
+}
+
 #[test]
 fn ability_does_not_shorten_the_wait_after_standing_still() {
     let mut subject = Subject::backup(settings(), 1, 254);
