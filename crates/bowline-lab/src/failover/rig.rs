@@ -17,8 +17,8 @@ use crate::wire::Tap;
 const WATCHED_MIN: Duration = Duration::from_secs(1);
 /// ... and until one that returns would have taken the address.
 const WATCHED_MIN_OF_RETURN: Duration = Duration::from_secs(2);
-/// Hand-overs until the first balancer has the address again: one for each of the others, and one for bad luck.
-const HAND_OVERS_MAX: usize = 3;
+/// Hand-overs until the first balancer has the address again: one for each of the others, and some in which it was not there yet.
+const HAND_OVERS_MAX: usize = 6;
 
 /// The whole rig.
 #[derive(Debug)]

@@ -18,8 +18,8 @@ use crate::lan::{Host, LINK};
 const ADMIN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9643);
 /// Counters of packets it refused.
 const DISCARDED: &str = "bowline_vrrp_discarded_total";
-/// Names of the threads that serve clients begin with this.
-const WORKER: &str = "proxy-";
+/// One of the threads that serve clients.
+const WORKER: &str = "proxy-0";
 /// What a Backup waits longer by design, for each place in the order of the group.
 const RANK_WAIT: Duration = Duration::from_millis(20);
 
@@ -90,13 +90,28 @@ impl Bowline {
         description: &str,
         files: &[(&str, &str)],
     ) -> anyhow::Result<Daemon> {
+        self.start_by(&[], host, description, files)
+    }
+
+    /// The same by a program with its arguments, which becomes it.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub fn start_by(
+        &self,
+        launcher: &[&str],
+        host: &Host,
+        description: &str,
+        files: &[(&str, &str)],
+    ) -> anyhow::Result<Daemon> {
         let folder = Jail::folder("daemon")?;
         for (name, text) in [("cluster.yaml", description)].iter().chain(files) {
             std::fs::write(folder.path().join("tmp").join(name), text)
                 .with_context(|| format!("writing {name}"))?;
         }
         let arguments = ["run", "--node", host.name(), "--config", "/tmp/cluster.yaml"];
-        let mut jail = Jail::start(folder, host.namespace(), &Program::new(&self.binary, &arguments))?;
+        let program = Program::new(&self.binary, &arguments).by(launcher);
+        let mut jail = Jail::start(folder, host.namespace(), &program)?;
         // The namespace outlives the borrow of its host.
         let namespace = host.namespace().inside(Namespace::current)??;
         let up = until(|| {

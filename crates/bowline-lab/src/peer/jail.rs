@@ -35,12 +35,23 @@ const PROGRAM: &str = "/run/program";
 pub struct Program {
     pub path: PathBuf,
     pub arguments: Vec<String>,
+    /// A program with its arguments that starts it, and becomes it.
+    launcher: Vec<String>,
 }
 
 impl Program {
     pub fn new(path: impl Into<PathBuf>, arguments: &[&str]) -> Self {
-        Self { path: path.into(), arguments: arguments.iter().map(|one| (*one).to_owned()).collect() }
+        Self { path: path.into(), arguments: owned(arguments), launcher: Vec::new() }
     }
+
+    /// The same, started by another program with its arguments, which becomes it.
+    pub fn by(self, launcher: &[&str]) -> Self {
+        Self { launcher: owned(launcher), ..self }
+    }
+}
+
+fn owned(words: &[&str]) -> Vec<String> {
+    words.iter().map(|one| (*one).to_owned()).collect()
 }
 
 /// A program in its jail; all processes in it are killed when dropped.
@@ -108,6 +119,7 @@ impl Jail {
             .args(["--mount", "--pid", "--fork", "--kill-child", "--", "sh", "-c", INIT, "init"])
             .arg(folder.path())
             .arg(&source)
+            .args(&program.launcher)
             .arg(&program.path)
             .args(&program.arguments)
             .stdin(Stdio::null())
@@ -204,15 +216,26 @@ impl Jail {
         if !held {
             return Ok(());
         }
-        let tasks = format!("/proc/{}/task", self.main.as_raw_nonzero());
-        let threads = std::fs::read_dir(&tasks).with_context(|| format!("reading {tasks}"))?;
-        let named = threads.flatten().filter(|thread| {
-            std::fs::read_to_string(thread.path().join("comm")).is_ok_and(|comm| comm.starts_with(name))
-        });
-        let last = named.filter_map(|thread| thread.file_name().to_str()?.parse().ok()).max();
+        let named = self.threads()?.into_iter().filter(|(comm, _)| comm.starts_with(name));
+        let last = named.filter_map(|(_, thread)| thread.file_name()?.to_str()?.parse().ok()).max();
         let last: u32 = last.with_context(|| format!("no thread is called {name}"))?;
         self.held = Some(HeldThread::hold(last).with_context(|| format!("holding a thread {name}"))?);
         Ok(())
+    }
+
+    /// Names of the program's threads, and their folders in `/proc`.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn threads(&self) -> anyhow::Result<Vec<(String, PathBuf)>> {
+        let tasks = format!("/proc/{}/task", self.main.as_raw_nonzero());
+        let threads = std::fs::read_dir(&tasks).with_context(|| format!("reading {tasks}"))?;
+        let named = |thread: std::fs::DirEntry| {
+            // One that has ended meanwhile is none.
+            let name = std::fs::read_to_string(thread.path().join("comm")).ok()?;
+            Some((name.trim_end().to_owned(), thread.path()))
+        };
+        Ok(threads.flatten().filter_map(named).collect())
     }
 
     /// Gives the program and its descendants a hundredth of a CPU, or as much as there is.

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod bad_input;
+mod churn;
 mod coexistence;
 mod conformance;
 mod interop;
