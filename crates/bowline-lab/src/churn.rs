@@ -5,7 +5,7 @@
 mod ear;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -62,6 +62,8 @@ pub struct Seen {
     pub workers: Vec<f64>,
     #[serde(flatten)]
     pub heard: Heard,
+    /// How long the thread that sends them was ready to run and did not, in all: the rest of what they are late, it waited in the kernel.
+    pub waited_for_cpu_ms: f64,
     /// Adverts that were due and held back, because the workers did not answer.
     pub withheld: u64,
     /// Times that the address was gone without the holder's doing.
@@ -127,7 +129,8 @@ impl Ground {
         }
         let mut waiting = self.start("lb2", burden.real_time)?;
         let ear = Ear::start(self.lan.host("lb1"))?;
-        let (used, worked, began) = (used()?, worked(&holder)?, Instant::now());
+        let (used, worked, waited) = (used()?, worked(&holder)?, waited(&holder)?);
+        let began = Instant::now();
         let (links, received) = self.burden(burden, lasts)?;
         let lasted = began.elapsed();
         let heard = ear.finish(began, INTERVAL);
@@ -147,6 +150,7 @@ impl Ground {
             busy: busy / all,
             workers: workers.collect(),
             heard,
+            waited_for_cpu_ms: (self::waited(&holder)? - waited).as_secs_f64() * 1e3,
             withheld: count(of(&holder, "bowline_vrrp_adverts_withheld_total", "")?),
             leases_lost: count(of(&holder, "bowline_virtual_ip_leases_lost_total", "")?),
             renewals: count(of(&holder, "bowline_virtual_ip_lease_renewals_total", "")?),
@@ -232,16 +236,23 @@ fn used() -> anyhow::Result<(f64, f64)> {
 
 /// CPU time of each worker, in the order of their numbers.
 fn worked(daemon: &Daemon) -> anyhow::Result<Vec<Duration>> {
-    let mut workers = Vec::new();
-    for (name, thread) in daemon.jail().threads()? {
-        if name.starts_with("proxy-") && name != "proxy-watch" {
-            // Nanoseconds on the CPU come first (Documentation/scheduler/sched-stats.rst).
-            let text =
-                std::fs::read_to_string(thread.join("schedstat")).context("reading a thread's time")?;
-            let nanos = text.split(' ').next().and_then(|word| word.parse().ok()).context("no time")?;
-            workers.push((name, Duration::from_nanos(nanos)));
-        }
-    }
+    let mut workers = daemon.jail().threads()?;
+    workers.retain(|(name, _)| name.starts_with("proxy-") && name != "proxy-watch");
     workers.sort();
-    Ok(workers.into_iter().map(|(_, time)| time).collect())
+    workers.iter().map(|(_, thread)| Ok(schedule(thread)?.0)).collect()
+}
+
+/// How long the thread that sends adverts has waited for a CPU.
+fn waited(daemon: &Daemon) -> anyhow::Result<Duration> {
+    let threads = daemon.jail().threads()?;
+    let adverts = threads.into_iter().find(|(name, _)| name == "vip-adverts");
+    Ok(schedule(&adverts.context("no thread sends adverts")?.1)?.1)
+}
+
+/// How long a thread has run, and waited for a CPU (Documentation/scheduler/sched-stats.rst).
+fn schedule(thread: &Path) -> anyhow::Result<(Duration, Duration)> {
+    let text = std::fs::read_to_string(thread.join("schedstat")).context("reading a thread's time")?;
+    let mut nanos = text.split_whitespace().map_while(|word| word.parse().ok());
+    let mut next = || nanos.next().map(Duration::from_nanos).context("a thread without time");
+    Ok((next()?, next()?))
 }
