@@ -104,7 +104,8 @@ fn with_client(names: &[&'static str], story: impl Fn(&mut Group)) -> Option<(Re
         let report = client.finish().expect("what a client saw").report(began, began);
         let stall = gauge.worst_since(began);
         println!("{}, stall {stall:?}", serde_json::to_string(&report).expect("print the figures"));
-        assert!(report.figures.requests > 100, "{report:?}");
+        // Those that came after the story are not the ones that it could harm.
+        assert!(report.figures.requests > 25, "{report:?}");
         if outage::is_sound(&report, stall) {
             return Some((report, group.holder()));
         }
