@@ -134,7 +134,10 @@ impl Adverts {
         let dead = self.dead_since.is_some_and(|since| now.since(since) >= FAULT_AFTER);
         let Some(lane) = self.lanes.get(index) else { return Faults::default() };
         let of_group = self.companions(index).any(Lane::has_fault_of_its_own);
-        lane.cell.faults().with(Fault::NotServing, dead).with(Fault::Group, of_group)
+        let faults = lane.cell.faults();
+        // The keeper says so where clients cannot be let in again on the addresses of this one.
+        let not_serving = dead || faults.has(Fault::NotServing);
+        faults.with(Fault::NotServing, not_serving).with(Fault::Group, of_group)
     }
 
     /// Those that move with it.

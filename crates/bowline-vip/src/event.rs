@@ -7,8 +7,8 @@ use std::time::Duration;
 
 /// Who serves clients on the addresses.
 pub trait Serving: Send + Sync + 'static {
-    /// Whether clients that come now would be served: every worker answers, and the addresses' listeners are open. Asked often, by a
-    /// thread that must be on time: cheap, and without a lock.
+    /// Whether clients that come now would be served: every worker answers. Asked often, by a thread that must be on time: cheap, and
+    /// without a lock.
     fn alive(&self) -> bool;
 
     /// Stops accepting on `addresses` and resets every connection to them, those that wait to be accepted too. Returns when that
@@ -16,7 +16,7 @@ pub trait Serving: Send + Sync + 'static {
     fn evict(&self, addresses: &[IpAddr]);
 
     /// Accepts on `addresses` again, whether or not they are here; those that are accepted on already stay as they are. Whether
-    /// all are. Until then [`Serving::alive`] is false, and it is asked again.
+    /// all are. Until then their router takes no part, and it is asked again.
     fn readmit(&self, addresses: &[IpAddr]) -> bool;
 }
 

@@ -3,11 +3,13 @@
 mod common;
 
 use bowline_sys::announce::{Announcer, Frame};
+use bowline_sys::rtnetlink::Lease;
 use bowline_sys::vrrp_socket::{Family, Membership, VrrpSocket};
 use bowline_vip::Router;
-use bowline_vrrp::{Settings, State, Vrid};
+use bowline_vrrp::{Fault, Settings, State, Vrid};
 use common::*;
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::process::Command;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -70,6 +72,31 @@ fn the_long_end_of_many_costs_no_other_its_lease() {
         assert_eq!(status.unwrap().vrrp.state, State::Active);
     }
     assert!(node.vips.counters().iter().all(|(_, tally)| tally.leases_lost == 0));
+}
+
+#[test]
+fn where_nobody_can_be_let_in_again_it_is_that_routers_fault_and_no_others() {
+    let Some((a, _b)) = two_hosts() else { return };
+    let node = Node::start_all(&a, vec![numbered(&a, 1, a.v4()), numbered(&a, 2, a.v4())]);
+    ["vip-1", "vip-2"].iter().for_each(|name| node.vips.set_can_serve(name, true));
+    let of = |index: usize| node.vips.status().remove(index).vrrp;
+    wait_until("both are held", || of(0).held && of(1).held);
+    *node.stand.shut_at.lock().unwrap() = Some(ip(&vip(1)));
+    // Both are put back, and those who were connected are told.
+    let remove = |number: u8| {
+        let lease = Lease { interface: a.link_index(), address: ip(&vip(number)), valid: NonZeroU32::MIN };
+        a.netlink().remove(&lease).unwrap();
+    };
+    remove(1);
+    wait_until("it takes no part", || of(0).fault == Some(Fault::NotServing) && !a.has(&vip(1)));
+    remove(2);
+    wait_until("the other one was evicted, too", || node.stand.evictions() >= 3);
+    wait_until("it is held again", || of(1).held && a.has(&vip(2)));
+    assert_eq!((of(0).state, of(0).fault), (State::Fault, Some(Fault::NotServing)));
+    let transitions = &node.vips.counters()[1].1.transitions;
+    assert!(transitions.contains(&(State::Active, 1)) && transitions.contains(&(State::Fault, 0)));
+    *node.stand.shut_at.lock().unwrap() = None;
+    wait_until("it takes part again", || of(0).held && a.has(&vip(1)));
 }
 
 const FLOODED: u8 = 6;

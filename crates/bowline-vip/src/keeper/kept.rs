@@ -12,7 +12,7 @@ use bowline_sansio::Instant;
 use bowline_sys::mac::Mac;
 use bowline_sys::rtnetlink::{Held, HoldError, Lease, Link, Renewal};
 use bowline_vrrp::timers::replaced_after;
-use bowline_vrrp::{Config, Loss, adverts};
+use bowline_vrrp::{Config, Fault, Loss, adverts};
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -108,7 +108,7 @@ impl Kept {
             let addresses: Vec<_> = self.held.iter().filter_map(is_v6).collect();
             self.reset(&mut turn, &addresses);
         }
-        self.readmit(turn.hands);
+        self.readmit(&turn);
         if self.obey(&mut turn) {
             turn.shared.adverts_waker.wake();
         }
@@ -130,10 +130,12 @@ impl Kept {
             }
             self.done.let_go = order.let_go;
             // Who comes from now on is let in where the address is, and as soon as it is here again.
-            self.readmit(turn.hands);
+            self.readmit(turn);
         }
         self.hold_at = None;
-        if order.wish == Wish::Hold && !Self::may_hold(turn.hands, turn.shared, &self.cell.config()) {
+        let may_hold =
+            || self.shut.is_empty() && Self::may_hold(turn.hands, turn.shared, &self.cell.config());
+        if order.wish == Wish::Hold && !may_hold() {
             self.hold_at = Some(now + LOOK_AGAIN);
             return false;
         }
@@ -158,9 +160,12 @@ impl Kept {
     }
 
     /// Lets clients in again wherever they were shut out; tried again until it is done.
-    fn readmit(&mut self, hands: &Hands) {
-        if !self.shut.is_empty() && hands.serving.readmit(&self.shut) {
+    fn readmit(&mut self, turn: &Turn<'_>) {
+        if !self.shut.is_empty() && turn.hands.serving.readmit(&self.shut) {
             self.shut.clear();
+        }
+        if self.set_fault(Fault::NotServing, !self.shut.is_empty()) {
+            turn.shared.adverts_waker.wake();
         }
     }
 
@@ -206,7 +211,7 @@ impl Kept {
             // They are told only now, because nothing could be sent from an address that was not here.
             self.reset_due = false;
             self.reset(turn, config.settings().addresses.as_slice());
-            self.readmit(turn.hands);
+            self.readmit(turn);
         }
         Outcome::Held
     }
@@ -241,7 +246,7 @@ impl Kept {
             self.remove(turn, lease);
         }
         // Another router may have them from now on.
-        self.readmit(turn.hands);
+        self.readmit(turn);
     }
 
     fn will(&self, config: &Config) -> Will {

@@ -69,7 +69,7 @@ impl Kept {
         if self.set_fault(Fault::LinkDown, !runs) { Seen::News } else { Seen::Nothing }
     }
 
-    fn set_fault(&self, fault: Fault, there: bool) -> bool {
+    pub(super) fn set_fault(&self, fault: Fault, there: bool) -> bool {
         let before = self.cell.faults();
         let faults = before.with(fault, there);
         self.cell.set_faults(faults);

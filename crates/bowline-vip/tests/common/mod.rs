@@ -233,6 +233,8 @@ pub(crate) struct Stand {
     pub(crate) silent_once: AtomicBool,
     /// Nobody can be let in again.
     pub(crate) stays_shut: AtomicBool,
+    /// Nobody can be let in again here.
+    pub(crate) shut_at: Mutex<Option<IpAddr>>,
     /// An eviction takes so many milliseconds.
     pub(crate) eviction_takes: AtomicU64,
     asked: Mutex<Vec<(Asked, bool, Instant)>>,
@@ -248,6 +250,7 @@ impl Default for Stand {
             keeper_waits: AtomicBool::new(false),
             silent_once: AtomicBool::new(false),
             stays_shut: AtomicBool::new(false),
+            shut_at: Mutex::default(),
             eviction_takes: AtomicU64::new(0),
             asked: Mutex::default(),
             netlink: OnceLock::new(),
@@ -305,7 +308,8 @@ impl Serving for Stand {
 
     fn readmit(&self, addresses: &[IpAddr]) -> bool {
         self.note(Asked::Readmit, addresses);
-        !self.stays_shut.load(Ordering::Relaxed)
+        let shut_here = self.shut_at.lock().unwrap().is_some_and(|address| addresses.contains(&address));
+        !shut_here && !self.stays_shut.load(Ordering::Relaxed)
     }
 }
 

@@ -17,7 +17,6 @@ use std::future::pending;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::{broadcast, oneshot, watch};
 use tokio::task::JoinHandle;
@@ -107,11 +106,7 @@ impl VirtualIps {
             match running {
                 Some(running) => running.reconfigure(routers).map(|()| running),
                 None => {
-                    let serving = Arc::new(OfProxy {
-                        liveness: proxy.liveness(),
-                        proxy,
-                        listens: AtomicBool::new(true),
-                    });
+                    let serving = Arc::new(OfProxy { liveness: proxy.liveness(), proxy });
                     bowline_vip::VirtualIps::start(routers, serving, sink, guard_command()).map(Arc::new)
                 }
             }
@@ -265,13 +260,11 @@ fn guard_command() -> GuardCommand {
 struct OfProxy {
     proxy: Arc<Proxy>,
     liveness: Liveness,
-    /// Whether listening began again wherever it had ended.
-    listens: AtomicBool,
 }
 
 impl Serving for OfProxy {
     fn alive(&self) -> bool {
-        self.listens.load(Ordering::Relaxed) && self.liveness.answered_within(ANSWERED_WITHIN)
+        self.liveness.answered_within(ANSWERED_WITHIN)
     }
 
     fn evict(&self, addresses: &[IpAddr]) {
@@ -280,9 +273,7 @@ impl Serving for OfProxy {
     }
 
     fn readmit(&self, addresses: &[IpAddr]) -> bool {
-        let listens = self.proxy.readmit(addresses).is_ok();
-        self.listens.store(listens, Ordering::Relaxed);
-        listens
+        self.proxy.readmit(addresses).is_ok()
     }
 }
 
