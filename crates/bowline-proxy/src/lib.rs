@@ -14,6 +14,7 @@
 
 mod admission;
 mod config;
+mod courtesy;
 mod deadlines;
 mod first_flight;
 mod mailbox;

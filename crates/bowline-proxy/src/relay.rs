@@ -245,6 +245,11 @@ impl<P> Duplex<P> {
         Received { up: self.up.received, down: self.down.received }
     }
 
+    /// Whether much is coming in one of the directions.
+    pub(crate) const fn is_bulky(&self) -> bool {
+        self.up.is_bulky() || self.down.is_bulky()
+    }
+
     /// Whether another endpoint can be given all that the client has sent, as if this one had never been.
     pub(crate) fn is_repeatable(&self) -> bool {
         self.down.received == 0 && self.up.phase == Phase::Flowing && self.kept.repeatable().is_some()
@@ -288,6 +293,12 @@ impl<P> Duplex<P> {
 pub(crate) struct Received {
     pub(crate) up: u64,
     pub(crate) down: u64,
+}
+
+impl Received {
+    pub(crate) const fn all(self) -> u64 {
+        self.up + self.down
+    }
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ mod serve;
 
 use crate::admission::Admission;
 use crate::config::{ListenerId, PoolId};
+use crate::courtesy::Courtesy;
 use crate::deadlines::Deadlines;
 use crate::mailbox::{Command, Mailbox};
 use crate::occupancy::Occupancy;
@@ -94,6 +95,7 @@ pub(crate) struct Worker {
     unfinished: VecDeque<Key>,
     parking: Parking,
     means: Means<Pipe>,
+    courtesy: Courtesy,
     prng: Prng,
     told: Rate,
     now: Instant,
@@ -119,6 +121,7 @@ impl Worker {
                 Pipes::new(parts.pipes_max, PIPE_SIZE, Pipe::new),
                 parts.unsent_max,
             ),
+            courtesy: Courtesy::new(now),
             prng: Prng::new(parts.seed),
             told: Rate::new(EVENTS_TOLD.0, EVENTS_TOLD.1, now),
             now,

@@ -294,6 +294,11 @@ impl<P> Direction<P> {
         Ok(sent)
     }
 
+    /// Whether the last reads brought all they could.
+    pub(super) const fn is_bulky(&self) -> bool {
+        Means::<P>::is_bulky(self.full_reads)
+    }
+
     /// Bytes that wait for the sink.
     pub(super) fn waits(&self) -> usize {
         match &self.waiting {

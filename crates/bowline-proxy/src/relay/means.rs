@@ -66,6 +66,11 @@ impl<P> Means<P> {
         self.bulky > 1
     }
 
+    /// Whether there is more than one of them.
+    pub(crate) const fn are_several_bulky(&self) -> bool {
+        self.bulky > 1
+    }
+
     /// A direction that was bulky has ended.
     pub(super) const fn one_bulky_less(&mut self) {
         self.bulky -= 1;

@@ -122,6 +122,7 @@ impl Worker {
         if self.door.shut.is_some() {
             return;
         }
+        self.courtesy.served_others(self.now);
         let again = known.ready_in + 1 == round;
         known.burst = if again { (known.burst * 2).min(BURST_MAX) } else { 1 };
         known.ready_in = round;

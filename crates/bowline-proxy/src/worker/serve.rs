@@ -1,7 +1,7 @@
 //! Relaying for an open connection, and learning from it.
 
-use super::Worker;
 use super::connection::{Flight, Phase};
+use super::{BUFFER_SIZE, Worker};
 use crate::relay::{Received, Side, Verdict};
 use crate::report::EndReason;
 use crate::slab::Key;
@@ -9,8 +9,9 @@ use crate::stats::Moment;
 use crate::token::AttemptTag;
 use bowline_pool::Evidence;
 use bowline_sys::epoll::Event;
-use bowline_sys::tcp;
+use bowline_sys::{clock, tcp};
 use std::io;
+use std::time::Duration;
 
 impl Worker {
     pub(super) fn client_event(&mut self, key: Key, event: Event) {
@@ -52,8 +53,25 @@ impl Worker {
         let Phase::Open(open) = &connection.phase else { return };
         let before = connection.duplex.received();
         let verdict = connection.duplex.run(&connection.client, &open.socket, &mut self.means);
+        let (received, is_bulky) = (connection.duplex.received(), connection.duplex.is_bulky());
         self.learn(key, before, &verdict);
         self.conclude(key, verdict);
+        self.share_cpu(received.all() - before.all(), is_bulky);
+    }
+
+    /// Gives way after a bulky move, if that is of use to the clients and a burden to nobody.
+    fn share_cpu(&mut self, moved: u64, is_bulky: bool) {
+        let is_much = moved >= BUFFER_SIZE as u64;
+        if moved > 0 && !is_much && !is_bulky {
+            self.courtesy.served_others(self.now);
+        }
+        if !is_much || !self.means.are_several_bulky() || !self.courtesy.is_due(self.now) {
+            return;
+        }
+        let before = clock::monotonic_nanos();
+        std::thread::yield_now();
+        let took = Duration::from_nanos(clock::monotonic_nanos().saturating_sub(before));
+        self.courtesy.gave_way(took, self.now);
     }
 
     /// One side's socket says that it has failed.
