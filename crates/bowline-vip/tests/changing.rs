@@ -10,6 +10,7 @@ use bowline_vrrp::{Conflict, Fault, Loss, Peers, Priority, State, Transport};
 use common::*;
 use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
 use std::io::Write;
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -177,6 +178,23 @@ fn a_link_local_address_that_is_asked_about_is_waited_for_while_others_are_serve
     assert_eq!((of(1).state, of(1).fault), (State::Fault, Some(Fault::NoSource)));
     wait_until("both are held", || of(1).held && a.has("2001:db8::100"));
     assert_eq!((node.tally().leases_lost, node.tally().send_failures), (0, 0));
+}
+
+#[test]
+fn a_link_local_address_that_comes_with_the_carrier_is_waited_for() {
+    let Some((a, b)) = two_hosts() else { return };
+    // A machine that starts before its switch: without a carrier there is no such address.
+    a.set_link(LinkState::Down);
+    b.set_link(LinkState::Down);
+    a.set_link(LinkState::Up);
+    let interfaces = a.netlink().interfaces().unwrap();
+    assert_eq!(interfaces.coming_link_local(a.link_index()), None);
+    let promised = a.inside(|| interfaces.promised_link_local(a.link_index())).unwrap();
+    let node = Node::start(&a, settings_of(a.number, promised.into(), &["fe80::9:100", "2001:db8::100"]));
+    node.wait(State::Fault);
+    b.set_link(LinkState::Up);
+    node.wait_held(&a, "2001:db8::100");
+    assert_eq!(a.v6(), IpAddr::from(promised));
 }
 
 #[test]

@@ -4,6 +4,12 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use super::{Address, Link, Scope};
 
+/// The upper half of the link-local addresses (RFC 4291 2.5.6).
+const LINK_LOCAL: u64 = 0xfe80 << 48;
+
+/// Turned round in the first byte of an Ethernet address when an interface identifier is made of it (RFC 4291 2.5.1).
+const UNIVERSAL: u8 = 0x02;
+
 /// All links and addresses at one time.
 #[derive(Clone, Debug, Default)]
 pub struct Interfaces {
@@ -80,6 +86,22 @@ impl Interfaces {
             IpAddr::V6(_) | IpAddr::V4(_) => None,
         });
         self.link_local(interface).or_else(|| coming.into_iter().next())
+    }
+
+    /// The link-local address that the kernel will give the interface when that has its carrier; `None` where it will not, or
+    /// makes it of something else than the Ethernet address (`net.ipv6.conf.*.addr_gen_mode`). In the namespace of the calling
+    /// thread.
+    pub fn promised_link_local(&self, interface: u32) -> Option<Ipv6Addr> {
+        let link = self.by_index(interface)?;
+        let setting = |name: &str| {
+            let path = format!("/proc/sys/net/ipv6/conf/{}/{name}", link.name);
+            std::fs::read_to_string(path).is_ok_and(|text| text.trim() == "0")
+        };
+        let [a, b, c, d, e, f] = link.mac?.0;
+        // RFC 4291 appendix A.
+        let identifier = [a ^ UNIVERSAL, b, c, 0xff, 0xfe, d, e, f];
+        let address = (u128::from(LINK_LOCAL) << 64) | u128::from(u64::from_be_bytes(identifier));
+        (setting("disable_ipv6") && setting("addr_gen_mode")).then(|| Ipv6Addr::from_bits(address))
     }
 
     /// Where this host has `address`, whoever added it.

@@ -125,6 +125,20 @@ fn an_address_that_is_not_usable_is_not_there_yet() {
 }
 
 #[test]
+fn a_link_local_address_is_promised_where_the_kernel_makes_it_of_the_hardware_address() {
+    let Some((left, _right)) = crate::testing::pair() else { return };
+    let interfaces = left.netlink.interfaces().unwrap();
+    let index = left.link().index;
+    let promised = || left.inside(|| interfaces.promised_link_local(index));
+    assert_eq!(promised(), interfaces.link_local(index));
+    for (setting, there) in [("addr_gen_mode", false), ("addr_gen_mode", true), ("disable_ipv6", false)] {
+        let value = if there { "0" } else { "1" };
+        left.inside(|| std::fs::write(format!("/proc/sys/net/ipv6/conf/left0/{setting}"), value)).unwrap();
+        assert_eq!(promised().is_some(), there, "{setting}");
+    }
+}
+
+#[test]
 fn links_and_addresses_are_found() {
     let node = node();
     assert_eq!(node.by_name("eth1").unwrap().index, 3);

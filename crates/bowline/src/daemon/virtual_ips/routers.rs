@@ -101,8 +101,10 @@ fn source(router: &VirtualRouter, link: &Link, interfaces: &Interfaces) -> Resul
     let address = router.addresses.first().copied().ok_or("it has no address")?;
     if address.is_ipv6() && !router.unicast {
         let missing = || format!("{} has no link-local address to send adverts from; is IPv6 on?", link.name);
-        // One that the kernel still asks about, as at boot, is waited for (`Fault::NoSource`).
-        return interfaces.coming_link_local(link.index).map(IpAddr::V6).ok_or_else(missing);
+        // One that the kernel still asks about, as at boot, or that comes with the carrier, is waited for (`Fault::NoSource`).
+        let coming = interfaces.coming_link_local(link.index);
+        let coming = coming.or_else(|| interfaces.promised_link_local(link.index));
+        return coming.map(IpAddr::V6).ok_or_else(missing);
     }
     let here = |source: &IpAddr| interfaces.having(*source).any(|found| found.interface == link.index);
     let planned = router.source.filter(here);
