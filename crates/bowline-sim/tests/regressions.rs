@@ -119,3 +119,10 @@ fn an_old_farewell_after_standing_still() {
 fn a_priority_that_was_not_heard_yet() {
     pass(&[0x700_03d4]);
 }
+
+/// `clients`: a holder that had stood still, and could not serve, offered the addresses at the moment in which a lesser one gave way
+/// to it. Its clients were told neither then nor when it went on because nobody took them.
+#[test]
+fn an_offer_just_after_two_were_active() {
+    pass(&[0x800_ab85, 0x800_e1d0]);
+}

@@ -78,11 +78,16 @@ impl VirtualRouter {
         self.announce(now);
     }
 
-    fn announce(&mut self, now: Instant) {
+    /// Tells the neighbours who has the addresses.
+    fn say_where(&mut self, now: Instant) {
         if let Some(tenure) = self.tenure {
             self.outbox.push(Output::Announce(tenure));
         }
         self.announcements.sent(now);
+    }
+
+    fn announce(&mut self, now: Instant) {
+        self.say_where(now);
         self.timers.arm(Timer::Announce, self.announcements.next(now));
     }
 
@@ -264,7 +269,14 @@ impl VirtualRouter {
     /// Whoever is heard as Active is the successor, unless it is of no use as one.
     pub(super) fn heard_handing_over(&mut self, advert: &Advert, now: Instant) {
         self.note_neighbour(advert, now);
-        if advert.priority == 0 || self.state != State::HandingOver || self.is_no_better(advert) {
+        if advert.priority == 0 || self.state != State::HandingOver {
+            return;
+        }
+        if self.is_no_better(advert) {
+            // It was Active as well, and this router serves until there is a successor.
+            if self.announcements.soonest() <= now {
+                self.say_where(now);
+            }
             return;
         }
         self.event(Event::SuccessorHeard { peer: advert.source, after: now.since(self.since) });
@@ -306,11 +318,12 @@ impl VirtualRouter {
         }
     }
 
-    /// Active again in the same tenure: the addresses have been here all the time.
+    /// Active again in the same tenure: the addresses have been here all the time. Neighbours may have been told something else
+    /// before and during the offer, and this router said nothing.
     fn resume(&mut self, reason: Reason, now: Instant) {
         self.transition(State::Active, reason, now);
         self.send_advert(now);
-        self.timers.arm(Timer::Announce, self.announcements.next(now));
+        self.announce_again(now);
         if self.is_last_resort() {
             self.timers.arm(Timer::Offer, now + OFFER_EVERY);
         }

@@ -305,7 +305,8 @@ fn who_keeps_goes_on_as_the_last_resort_and_offers_the_addresses_again() {
     for pause in [2, 12, 12] {
         assert_eq!(subject.state(), State::HandingOver);
         let (due, said) = subject.run_until_change(now + Duration::from_secs(3)).unwrap();
-        assert_eq!((due.since(now).as_secs(), done(said)), (2, vec![Said::Advert(LAST_RESORT)]));
+        let again = vec![Said::Advert(LAST_RESORT), Said::Announce];
+        assert_eq!((due.since(now).as_secs(), done(said)), (2, again));
         assert_eq!((subject.state(), subject.tenure()), (State::Active, tenure));
         let (due, said) = subject.run_until_change(now + Duration::from_secs(15)).unwrap();
         assert_eq!(done(said).last(), Some(&Said::Advert(0)));
@@ -344,7 +345,7 @@ fn a_hand_over_is_called_off_when_it_can_serve_again() {
     let now = subject.now();
     subject.step(Input::CanServe(false), now);
     let said = subject.step(Input::CanServe(true), now + Duration::from_millis(300));
-    assert_eq!(done(said), [Said::Advert(250)]);
+    assert_eq!(done(said), [Said::Advert(250), Said::Announce]);
     assert_eq!((subject.state(), subject.status().held), (State::Active, true));
     assert_eq!(subject.run_until_change(now + Duration::from_secs(30)), None);
 }

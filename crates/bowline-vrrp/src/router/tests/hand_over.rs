@@ -40,10 +40,16 @@ fn an_offer_is_not_for_one_that_cannot_serve_either() {
     let mut subject = Subject::active(with(|s| s.bands = false));
     let now = subject.now();
     subject.step(Input::CanServe(false), now);
-    subject.step(heard(1, LAST_RESORT), now + Duration::from_millis(50));
-    assert_eq!(subject.state(), State::HandingOver);
+    // It is argued with meanwhile: the addresses are served here.
+    for at in [60, 160, 260] {
+        let said = done(subject.step(heard(1, LAST_RESORT), now + Duration::from_millis(at)));
+        assert_eq!((subject.state(), said), (State::HandingOver, vec![Said::Announce]));
+    }
+    assert_eq!(done(subject.step(heard(1, LAST_RESORT), now + Duration::from_millis(300))), []);
+    // And so it is when nobody took them.
     let (due, said) = subject.timeout();
-    assert_eq!((due, done(said)), (now + Duration::from_secs(2), vec![Said::Advert(LAST_RESORT)]));
+    let again = vec![Said::Advert(LAST_RESORT), Said::Announce];
+    assert_eq!((due, done(said)), (now + Duration::from_secs(2), again));
     // One that goes before it is another matter.
     let (now, _) = subject.run_until_change(due + Duration::from_secs(11)).expect("another offer");
     assert_eq!(subject.state(), State::HandingOver);
