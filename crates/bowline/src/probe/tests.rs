@@ -247,6 +247,31 @@ fn a_connect_that_stays_silent_is_given_up_before_a_handshake_would_be() {
     assert_eq!(failed, ProbeFailure::TimedOut(Stage::Handshake));
 }
 
+/// The kernel would try again after a second, which is too late here.
+#[test]
+fn a_connect_is_tried_again_before_the_kernel_does_it() {
+    /// One is enough, on a machine that has the time for it.
+    const ATTEMPTS: usize = 5;
+    let bench = Bench::new();
+    let server = bench.server();
+    let timeouts = Timeouts { answer: Duration::from_millis(900), ..LONG };
+    let connects = |_| {
+        server.command(Command::FillQueue).expect("a full queue");
+        let (probing, is_probing) = std::sync::mpsc::channel();
+        let result = thread::scope(|scope| {
+            scope.spawn(|| {
+                is_probing.recv().expect("a probe");
+                thread::sleep(Duration::from_millis(100));
+                server.command(Command::DrainQueue).expect("a queue with room");
+            });
+            probing.send(()).expect("somebody who listens");
+            bench.probe_once(server.address(), timeouts)
+        });
+        matches!(result, ProbeResult::Answered { .. })
+    };
+    assert!((0..ATTEMPTS).any(connects), "no connect came through after the first SYN");
+}
+
 #[test]
 fn garbage_is_told_from_tls_and_http() {
     let bench = Bench::new();
