@@ -10,7 +10,7 @@ use bowline_vrrp::{Reason, State};
 use common::*;
 use std::io::{ErrorKind, Read};
 use std::net::{IpAddr, TcpListener, TcpStream};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 #[test]
 #[ignore = "the guard of the tests in this file"]
@@ -129,11 +129,7 @@ fn who_is_asked_after_the_holders_fall_may_answer() {
     // So long it would wait without an answer, on the busiest machine.
     let stability = Duration::from_secs(3);
     let second = Node::start(&b, bowline_vrrp::Settings { stability, ..settings(&b, &[VIP]) });
-    // Only a router that was well for that long asks.
-    let well = Instant::now();
-    wait_until("it was well for long enough", || {
-        second.tally().adverts_received > 5 && well.elapsed() > stability * 2
-    });
+    wait_until("adverts are heard", || second.tally().adverts_received > 5);
     assert!(second.memory.inquiries.lock().unwrap().is_empty(), "asked without a reason");
     first.vips.set_can_serve("api", false);
     wait_until("it asks", || !second.memory.inquiries.lock().unwrap().is_empty());

@@ -303,7 +303,7 @@ pub struct Settings {
     pub when_all_bad: WhenAllBad,
     /// By how much two routers can differ in when they see one and the same outage. "I can serve, the holder cannot" has to
     /// last for so long before a Backup takes over, unless evidence from after the holder's fall shows it before; and a router
-    /// asks for such evidence only if it could serve for so long.
+    /// that could not serve itself asks for such evidence only when it has been able again for so long.
     pub stability: Duration,
     /// How long the kernel keeps the address without a renewal.
     pub lease: Duration,

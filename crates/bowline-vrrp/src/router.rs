@@ -94,6 +94,10 @@ pub struct VirtualRouter {
     can_serve: bool,
     /// Since when it is so.
     can_serve_since: Instant,
+    /// Whether it could serve once, and then could not.
+    lapsed: bool,
+    /// When it could serve again the last time after it could not.
+    recovered: Option<Instant>,
     faults: Faults,
     /// Another owner was heard.
     rival_owner: bool,
@@ -145,6 +149,8 @@ impl VirtualRouter {
             since: now,
             can_serve: false,
             can_serve_since: now,
+            lapsed: false,
+            recovered: None,
             faults,
             rival_owner: false,
             hand_over: HandOver::Leaving,
@@ -260,6 +266,10 @@ impl VirtualRouter {
 
     fn set_can_serve(&mut self, can_serve: bool, now: Instant) {
         if can_serve != self.can_serve {
+            // What it is told first is how it was found.
+            let lapsed = self.lapsed || !can_serve;
+            self.recovered = (can_serve && lapsed).then_some(now);
+            self.lapsed = lapsed;
             self.can_serve = can_serve;
             self.can_serve_since = now;
             self.settle(false, now);

@@ -120,6 +120,8 @@ struct Model {
     asked: Vec<Inquiry>,
     /// Since when it has been told that it can serve.
     able_since: Option<Instant>,
+    /// Whether it was told otherwise after that.
+    lapsed: bool,
     /// The last question that was answered.
     confirmed: Option<Inquiry>,
     /// Since when each of the others has said that it cannot serve.
@@ -142,6 +144,7 @@ impl Model {
             held: false,
             asked: Vec::new(),
             able_since: None,
+            lapsed: false,
             confirmed: None,
             unable_since: BTreeMap::new(),
             last_advert: None,
@@ -158,7 +161,7 @@ impl Model {
         let before = self.status().state;
         match &input {
             Input::CanServe(true) => self.able_since = self.able_since.or(Some(now)),
-            Input::CanServe(false) => self.able_since = None,
+            Input::CanServe(false) => self.lapsed |= self.able_since.take().is_some(),
             Input::Confirmed(inquiry) => self.confirmed = Some(*inquiry),
             Input::Received(advert) if advert.priority < CAN_SERVE_MIN => {
                 self.unable_since.entry(advert.source).or_insert(now);
@@ -208,7 +211,8 @@ impl Model {
                     prop_assert!(self.asked.last().is_none_or(|last| last < inquiry), "a number twice");
                     // Whoever was well for long enough.
                     let well = self.able_since.map(|since| now.since(since));
-                    prop_assert!(well.is_some_and(|well| well >= STABILITY), "asked after {well:?}");
+                    let is_well = well.is_some_and(|well| well >= STABILITY || !self.lapsed);
+                    prop_assert!(is_well, "asked after {well:?}");
                     prop_assert_eq!(after.state, State::Backup);
                     self.asked.push(*inquiry);
                 }
@@ -232,9 +236,12 @@ impl Model {
     /// Whoever takes over from a holder that cannot serve has fresh evidence, or has been able for long enough.
     fn check_taken(&self, now: Instant) -> Result<(), TestCaseError> {
         let able = self.able_since.map(|since| now.since(since));
-        prop_assert!(able.is_some_and(|able| able >= STABILITY), "took over, able for {able:?}");
+        let is_well = able.is_some_and(|able| able >= STABILITY || !self.lapsed);
+        prop_assert!(is_well, "took over, able for {able:?}");
         let is_fresh = self.confirmed.is_some() && self.asked.last() == self.confirmed.as_ref();
-        let lasted = self.unable_since.values().any(|since| now.since(*since) >= STABILITY);
+        let both_for =
+            |since: &Instant| able.is_some_and(|able| able >= STABILITY) && now.since(*since) >= STABILITY;
+        let lasted = self.unable_since.values().any(both_for);
         prop_assert!(is_fresh || lasted, "took over without evidence: {:?}", self.unable_since);
         Ok(())
     }

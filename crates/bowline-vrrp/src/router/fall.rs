@@ -36,11 +36,12 @@ impl VirtualRouter {
         could && says_so && self.config.settings().bands
     }
 
-    /// The holder has fallen. Only a router that was well for long enough asks: of one that comes and goes, fresh evidence says
-    /// nothing about the next moment.
+    /// The holder has fallen. A router that could not serve itself not long ago does not ask: of one that comes and goes, fresh
+    /// evidence says nothing about the next moment.
     pub(super) fn inquire(&mut self, holder: IpAddr, now: Instant) {
-        let is_well = self.can_serve && now.since(self.can_serve_since) >= self.config.settings().stability;
-        if !is_well {
+        let stability = self.config.settings().stability;
+        let is_well = self.recovered.is_none_or(|recovered| now.since(recovered) >= stability);
+        if !self.can_serve || !is_well {
             return;
         }
         let inquiry = self.inquiry.map_or(Inquiry::FIRST, Inquiry::next);

@@ -258,8 +258,9 @@ fn a_connect_is_tried_again_before_the_kernel_does_it() {
     let connects = |_| {
         server.command(Command::FillQueue).expect("a full queue");
         let (probing, is_probing) = std::sync::mpsc::channel();
+        let server = &server;
         let result = thread::scope(|scope| {
-            scope.spawn(|| {
+            scope.spawn(move || {
                 is_probing.recv().expect("a probe");
                 thread::sleep(Duration::from_millis(100));
                 server.command(Command::DrainQueue).expect("a queue with room");

@@ -13,8 +13,6 @@ pub(super) const ATTEMPTS: usize = 3;
 pub(super) const STALL_MAX: Duration = Duration::from_millis(60);
 /// ... and so did one on which every second request takes longer, of which each needs a millisecond or two of its time.
 const MEDIAN_MAX: Duration = Duration::from_millis(25);
-/// By then every Backup was well for as long as it has to be to take over on an answer, 1.4 s.
-const SETTLED: Duration = Duration::from_secs(2);
 /// Any moment will do: nobody's timers are at the same place twice.
 const PHASE: Duration = Duration::from_millis(250);
 
@@ -32,9 +30,6 @@ pub(super) fn observe(fault: Fault, observed: Duration) -> Option<Observation> {
     }
     for _ in 0..ATTEMPTS {
         let rig = Rig::start(&system).expect("three balancers with a virtual IP");
-        if fault == Fault::Unreachable {
-            std::thread::sleep(SETTLED);
-        }
         let observation = rig.observe(fault, PHASE, observed).expect("an observation");
         let report = serde_json::to_string(&observation.report).expect("print the figures");
         println!("{fault}: {report}, {:?}, stall {:?}", observation.holders, observation.stall);

@@ -183,6 +183,15 @@ fn the_least_priority_is_no_fall() {
 }
 
 #[test]
+fn who_has_just_started_asks() {
+    let mut subject = Subject::backup(settings(), 1, 254);
+    assert!(subject.step(heard(1, UNABLE), ms(50)).contains(&Said::Inquire));
+    confirm(&mut subject, ms(155));
+    let (at, _) = subject.run_until_change(seconds(10)).unwrap();
+    assert_eq!(at, ms(155) + Duration::from_nanos(2_343_750));
+}
+
+#[test]
 fn who_was_not_well_for_long_does_not_ask() {
     let mut subject = Subject::backup(settings(), 1, 254);
     subject.step(Input::CanServe(false), ms(500));
