@@ -26,6 +26,9 @@ const FIRST_HOST: u8 = 11;
 /// From .11 to .99.
 const HOSTS_MAX: usize = 89;
 
+/// Everything is lost.
+const DROP: &str = "drop;";
+
 /// What a cut takes away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cut {
@@ -130,12 +133,24 @@ impl Lan {
         }
         let adverts = "ip protocol 112 drop; ip6 nexthdr 112 drop;";
         let (from, to) = match cut {
-            Cut::Carrier | Cut::Silent => ("drop;", "drop;"),
+            Cut::Carrier | Cut::Silent => (DROP, DROP),
             Cut::AdvertsFrom => (adverts, ""),
             Cut::AdvertsTo => ("", adverts),
             Cut::Adverts => (adverts, adverts),
         };
-        self.filter(port, from, to)
+        self.nft(&filter(port, from, to))
+    }
+
+    /// Cuts several hosts off at the same moment, beyond what they can see, or mends that of all of them: one after the other would take
+    /// a busy machine so long that some still have what others lack.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn cut_off(&self, hosts: &[&str], off: bool) -> anyhow::Result<()> {
+        let ports = hosts.iter().map(|host| self.host(host).name.as_str());
+        let rules: String =
+            ports.map(|port| if off { filter(port, DROP, DROP) } else { no_filter(port) }).collect();
+        self.nft(&rules)
     }
 
     /// Takes away everything between the host and `others`, IPv4 addresses on the segment; a former cut of this host is over.
@@ -146,19 +161,8 @@ impl Lan {
         let list: Vec<String> = others.iter().map(ToString::to_string).collect();
         let list = list.join(", ");
         let port = self.host(host).name.as_str();
-        self.filter(port, &format!("ip daddr {{ {list} }} drop;"), &format!("ip saddr {{ {list} }} drop;"))
-    }
-
-    /// Filters what enters the segment at a port, and what leaves it there.
-    fn filter(&self, port: &str, from: &str, to: &str) -> anyhow::Result<()> {
-        // Replaced in one transaction: `add` makes sure that there is something to delete.
-        let table = format!("netdev cut-{port}");
-        let rules = format!(
-            "add table {table}\ndelete table {table}\ntable {table} {{\n\
-             chain from {{ type filter hook ingress device \"{port}\" priority 0; {from} }}\n\
-             chain to {{ type filter hook egress device \"{port}\" priority 0; {to} }}\n}}\n"
-        );
-        self.nft(&rules)
+        let (from, to) = (format!("ip daddr {{ {list} }} drop;"), format!("ip saddr {{ {list} }} drop;"));
+        self.nft(&filter(port, &from, &to))
     }
 
     /// Undoes every cut of the host.
@@ -167,7 +171,7 @@ impl Lan {
     /// When the kernel refuses.
     pub fn mend(&self, host: &str) -> anyhow::Result<()> {
         let port = self.host(host).name.as_str();
-        self.nft(&format!("add table netdev cut-{port}\ndelete table netdev cut-{port}\n"))?;
+        self.nft(&no_filter(port))?;
         self.hub.set_link(port, LinkState::Up).context("taking a port up")
     }
 
@@ -305,6 +309,21 @@ impl Host {
             }
         }
     }
+}
+
+/// Filters what enters the segment at a port, and what leaves it there; replaced in one transaction.
+fn filter(port: &str, from: &str, to: &str) -> String {
+    format!(
+        "{}table netdev cut-{port} {{\n\
+         chain from {{ type filter hook ingress device \"{port}\" priority 0; {from} }}\n\
+         chain to {{ type filter hook egress device \"{port}\" priority 0; {to} }}\n}}\n",
+        no_filter(port)
+    )
+}
+
+/// Takes the filter of a port away: `add` makes sure that there is something to delete.
+fn no_filter(port: &str) -> String {
+    format!("add table netdev cut-{port}\ndelete table netdev cut-{port}\n")
 }
 
 fn address(number: u8) -> Ipv4Addr {

@@ -4,7 +4,7 @@ use super::outage::{STALL_MAX, observe, system};
 use super::skip;
 use bowline_lab::failover::{BALANCERS, Fault, PORT, Rig, SERVERS, System, VIP};
 use bowline_lab::gauge::Gauge;
-use bowline_lab::lan::{Cut, Lan};
+use bowline_lab::lan::Lan;
 use bowline_lab::standin::Command;
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr, TcpStream};
@@ -113,13 +113,7 @@ fn millis(lengths: [u64; 4]) -> [Duration; 4] {
 #[test]
 fn servers_that_nobody_reaches_move_nothing() {
     nothing_moves("all servers cut off", &millis([250, 300, 400, 4_000]), |rig, on| {
-        for server in SERVERS {
-            if on {
-                rig.lan().cut(server, Cut::Silent).expect("cut a server off");
-            } else {
-                rig.lan().mend(server).expect("mend it");
-            }
-        }
+        rig.lan().cut_off(&SERVERS, on).expect("cut all servers off at once, or none");
     });
 }
 
