@@ -73,7 +73,7 @@ pub fn summary(system: String, fault: Fault, observations: &[Observation], stall
         redialled_hung: total(&|one| one.report.talking.redialled_hung + one.report.silent.redialled_hung),
         broken: total(&|one| one.report.talking.broken + one.report.silent.broken),
         kept: total(&|one| one.report.talking.kept + one.report.silent.kept),
-        announced_ms: announced(&sound),
+        announced_ms: announced(fault, &sound),
         two_addresses_ms: sound.iter().filter_map(|one| one.holders.last_two_addresses_ms).max(),
         two_answers_ms: sound.iter().filter_map(|one| one.holders.last_two_answers_ms).max(),
         former_packet_ms: sound.iter().filter_map(|one| one.holders.last_packet_of_former_ms).max(),
@@ -82,7 +82,11 @@ pub fn summary(system: String, fault: Fault, observations: &[Observation], stall
     }
 }
 
-fn announced(sound: &[&Observation]) -> Option<Spread> {
+/// None of a fault after which nobody takes over: a holder announces itself again now and then.
+fn announced(fault: Fault, sound: &[&Observation]) -> Option<Spread> {
+    if matches!(fault, Fault::Heal | Fault::Return) {
+        return None;
+    }
     let moments = || sound.iter().filter_map(|one| one.holders.announced_ms);
     moments().next()?;
     Some(Spread::of(moments()))
