@@ -61,6 +61,9 @@ pub struct StartError {
     pub source: io::Error,
 }
 
+/// The first port that everybody may listen on, unless `ip_unprivileged_port_start` says otherwise.
+const PORTS_FOR_ALL: u16 = 1024;
+
 /// Why a listener could not be opened.
 #[derive(Debug)]
 pub enum BindError {
@@ -98,6 +101,16 @@ impl fmt::Display for BindError {
                 )
             }
             Self::Open { listener } => write!(f, "listener {} is open already", listener.0),
+            Self::Failed { address, source }
+                if source.kind() == io::ErrorKind::PermissionDenied && address.port() < PORTS_FOR_ALL =>
+            {
+                write!(
+                    f,
+                    "cannot listen on {address}: {source}; a port below {PORTS_FOR_ALL} needs CAP_NET_BIND_SERVICE: run \
+                     it as root, give it to the unit (AmbientCapabilities=) or the container (capabilities: add), or \
+                     choose another port"
+                )
+            }
             Self::Failed { address, source } => write!(f, "cannot listen on {address}: {source}"),
         }
     }
@@ -477,6 +490,18 @@ impl Drop for Proxy {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_low_port_that_is_refused_names_the_capability() {
+        let refused = |port, kind: io::ErrorKind| {
+            let address = SocketAddr::from(([10, 0, 0, 100], port));
+            BindError::Failed { address, source: kind.into() }.to_string()
+        };
+        let names_it = |text: String| text.contains("CAP_NET_BIND_SERVICE");
+        assert!(names_it(refused(443, io::ErrorKind::PermissionDenied)));
+        assert!(!names_it(refused(6443, io::ErrorKind::PermissionDenied)));
+        assert!(!names_it(refused(443, io::ErrorKind::AddrNotAvailable)));
+    }
 
     #[test]
     fn pipes_never_take_more_than_their_share_of_the_descriptors() {

@@ -26,6 +26,10 @@ const PASSWORD_LENGTH: usize = 8;
 const OWNER: u8 = 255;
 /// As many as there are priorities that say *able to serve*, from 129 to 254.
 const HOLDERS_LIMIT: usize = 126;
+/// As many addresses as bowline lists in one advert.
+const ADDRESSES_LIMIT: usize = 64;
+/// Each advert is sent to every peer.
+const UNICAST_PEERS_LIMIT: usize = 64;
 
 impl Checker<'_, '_> {
     pub(super) fn virtual_ips(
@@ -61,6 +65,7 @@ impl Checker<'_, '_> {
         let version = if given.version == Some(2) { VrrpVersion::V2 } else { VrrpVersion::V3 };
         let addresses = self.vip_addresses(at, given, version);
         let on = self.vip_nodes(&at.key("on"), given.on.as_ref(), nodes);
+        self.refuse_unicast(&at.key("unicast"), given.unicast, &on);
         let interface = given.interface.as_ref();
         VirtualIp {
             name: self.name(&at.key("name"), given.name.clone()).unwrap_or_default(),
@@ -109,6 +114,12 @@ impl Checker<'_, '_> {
         }
         let list_at = at.key("addresses");
         addresses.extend(self.list(&list_at, &given.addresses, text::any_unicast_address));
+        if addresses.len() > ADDRESSES_LIMIT {
+            let message = format!("{} addresses in one virtual router", addresses.len());
+            let remedy =
+                format!("give at most {ADDRESSES_LIMIT}, and the others a virtual IP with the same `group`");
+            self.problem(&list_at, message, remedy);
+        }
         let v6 = addresses.iter().filter(|address| address.is_ipv6()).count();
         if v6 != 0 && v6 != addresses.len() {
             let remedy = "describe one virtual IP for each family, with the same `group`";
@@ -152,6 +163,25 @@ impl Checker<'_, '_> {
             self.problem(at, message, format!("name at most {HOLDERS_LIMIT} of them"));
         }
         names
+    }
+
+    fn refuse_unicast(&mut self, path: &Path, is_unicast: bool, on: &[String]) {
+        if !is_unicast || !self.is_whole {
+            return;
+        }
+        let peers = on.len().saturating_sub(1);
+        if on.len() == 1 {
+            let message = "there is no peer to send adverts to: the address can be on one node alone";
+            self.problem(path, message, "let it be on at least two, or leave `unicast` out");
+        }
+        if peers > UNICAST_PEERS_LIMIT {
+            let message = format!("{peers} peers are too many to send each advert to");
+            let remedy = format!(
+                "let it be on at most {} nodes, or leave `unicast` out",
+                UNICAST_PEERS_LIMIT.saturating_add(1)
+            );
+            self.problem(path, message, remedy);
+        }
     }
 
     fn interval(&mut self, path: &Path, given: &raw::VirtualIp, version: VrrpVersion) -> Duration {
@@ -246,10 +276,8 @@ impl Checker<'_, '_> {
             .collect();
         for (index, vip) in vips.iter().enumerate() {
             for address in &vip.addresses {
-                // An owner (priority 255) is the node that the address really belongs to.
-                let Some(node) =
-                    own.get(address).filter(|node| vip.priorities.get(**node) != Some(&NonZeroU8::MAX))
-                else {
+                // Also of an owner (priority 255): a virtual IP is held for seconds and renewed, a node's own for good.
+                let Some(node) = own.get(address) else {
                     continue;
                 };
                 let message = format!("{address} is an address of node {node}");

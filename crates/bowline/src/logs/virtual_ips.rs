@@ -1,7 +1,7 @@
 //! Lines about virtual IPs: what an operator reads after an address has moved, and asks why.
 
 use bowline_vip::Event;
-use bowline_vrrp::{Event as RouterEvent, State};
+use bowline_vrrp::{ChecksumForm, Event as RouterEvent, State};
 use std::time::Duration;
 use tracing::{error, info, warn};
 
@@ -77,10 +77,16 @@ fn write_router(router: &str, age: Duration, event: &RouterEvent) {
             }
         }
         RouterEvent::PriorityChanged { from, to } => info!(%router, from, to, "the priority has changed"),
-        RouterEvent::HolderChanged { holder } => {
-            info!(%router, holder = holder.map(tracing::field::display), "another router is heard as the holder");
+        RouterEvent::HolderChanged { holder: Some(holder) } => {
+            info!(%router, %holder, "another router is heard as the holder");
         }
-        RouterEvent::PeerHeard { peer, checksum } => info!(%router, %peer, ?checksum, "a peer is heard"),
+        RouterEvent::HolderChanged { holder: None } => {
+            info!(%router, "no other router is heard as the holder now")
+        }
+        RouterEvent::PeerHeard { peer, checksum } => {
+            let checksum = checksum.map(covered);
+            info!(%router, %peer, checksum, "a peer is heard");
+        }
         RouterEvent::AddressesDiffer { peer } => {
             warn!(%router, %peer, "the peer lists other addresses; give all routers the same");
         }
@@ -116,6 +122,14 @@ fn write_router(router: &str, age: Duration, event: &RouterEvent) {
         RouterEvent::ReconfigureRefused => {
             error!(%router, "a configuration of another virtual router was handed in")
         }
+    }
+}
+
+/// What the peer's checksum covers, in the words of docs/vrrp.md.
+fn covered(checksum: ChecksumForm) -> &'static str {
+    match checksum {
+        ChecksumForm::PseudoHeader => "pseudo-header",
+        ChecksumForm::MessageOnly => "message-only",
     }
 }
 
