@@ -126,3 +126,9 @@ fn a_priority_that_was_not_heard_yet() {
 fn an_offer_just_after_two_were_active() {
     pass(&[0x800_ab85, 0x800_e1d0]);
 }
+
+/// `clients`: a holder that stopped for good did not take one that could not serve for its successor, and argued with it.
+#[test]
+fn a_successor_of_the_last_resort() {
+    pass(&[0xa00_2afb]);
+}

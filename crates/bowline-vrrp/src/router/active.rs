@@ -273,8 +273,8 @@ impl VirtualRouter {
             return;
         }
         if self.is_no_better(advert) {
-            // It was Active as well, and this router serves until there is a successor.
-            if self.announcements.soonest() <= now {
+            // It was Active as well, and this router goes on when there is no successor.
+            if self.hand_over == HandOver::CannotServe && self.announcements.soonest() <= now {
                 self.say_where(now);
             }
             return;
@@ -291,7 +291,9 @@ impl VirtualRouter {
     /// from now on, and would not tell the neighbours.
     fn is_no_better(&self, advert: &Advert) -> bool {
         let own = (self.adverts.priority(), self.config.settings().source);
-        advert.priority <= LAST_RESORT && (advert.priority, advert.source) < own
+        // Of one that stops for good, whoever is Active is the successor; with bands, that is nobody of the last resort.
+        let counts = self.hand_over == HandOver::CannotServe || self.config.settings().bands;
+        counts && advert.priority <= LAST_RESORT && (advert.priority, advert.source) < own
     }
 
     pub(super) fn lost_handing_over(&mut self, tenure: Tenure, now: Instant) {

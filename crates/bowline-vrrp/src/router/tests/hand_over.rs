@@ -34,6 +34,16 @@ fn one_that_gives_way_is_no_successor() {
     assert_eq!(done(said), [Said::Release(Reason::SuccessorHeard)]);
 }
 
+/// Without bands it may be one that cannot serve, and has waited until this one should be gone.
+#[test]
+fn a_planned_stop_without_bands_takes_any_successor() {
+    let mut subject = Subject::active(with(|s| s.bands = false));
+    let now = subject.now();
+    subject.step(Input::Leave, now);
+    let said = subject.step(heard(1, LAST_RESORT), now + Duration::from_millis(1_600));
+    assert_eq!(done(said), [Said::Release(Reason::SuccessorHeard)]);
+}
+
 /// Active beside this one since it is deaf, and no more able to serve: it would not notice that it is alone.
 #[test]
 fn an_offer_is_not_for_one_that_cannot_serve_either() {
