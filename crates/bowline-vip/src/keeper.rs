@@ -188,8 +188,8 @@ impl Keeper {
                 // Or it is what we did ourselves a while ago.
                 Change::Link(link) if !link.up && kept.sits_on(link) => Seen::Doubt,
                 Change::LinkGone(link) if link.index == kept.cell.interface() => kept.link_is_gone(),
-                Change::Address(address) => kept.address_has_changed(address, true),
-                Change::AddressGone(address) => kept.address_has_changed(address, false),
+                Change::Address(address) => kept.address_has_changed(address, true, &self.hands),
+                Change::AddressGone(address) => kept.address_has_changed(address, false, &self.hands),
                 Change::Link(_) | Change::LinkGone(_) | Change::Overrun => Seen::Nothing,
             };
             match seen {

@@ -305,6 +305,32 @@ fn another_host_that_has_the_address_is_found() {
 }
 
 #[test]
+fn an_address_that_somebody_gives_a_backup_is_told_there_once() {
+    let Some((a, b)) = two_hosts() else { return };
+    let first = Node::start(&a, settings(&a, &[VIP]));
+    first.wait_held(&a, VIP);
+    let second = Node::start(&b, settings(&b, &[VIP]));
+    wait_until("the second hears the first", || second.tally().adverts_received > 0);
+    let told = || {
+        let events = second.memory.all();
+        events
+            .iter()
+            .filter(|event| matches!(event, Event::Foreign { address, .. } if *address == ip(VIP)))
+            .count()
+    };
+    assert_eq!(told(), 0);
+    for time in 1..=2 {
+        ip_command(&b, &format!("address add {VIP}/24 dev {LINK}"));
+        wait_until("it is told", || told() == time);
+        // The kernel tells of it again.
+        ip_command(&b, &format!("address change {VIP}/24 dev {LINK} preferred_lft 600 valid_lft 600"));
+        ip_command(&b, &format!("address delete {VIP}/24 dev {LINK}"));
+    }
+    assert_eq!((told(), second.state()), (2, State::Backup));
+    assert!(first.memory.all().iter().all(|event| !matches!(event, Event::Foreign { .. })));
+}
+
+#[test]
 fn another_interface_of_this_host_on_the_same_link_is_not_another_host() {
     let Some(([a, b, _], switch)) = three_hosts() else { return };
     let node = Node::start(&a, settings(&a, &[VIP]));

@@ -64,6 +64,8 @@ pub(crate) struct Kept {
     /// An order to hold that may not be done yet; to be looked at again then.
     hold_at: Option<Instant>,
     pub(super) neighbours: Option<Neighbours>,
+    /// Those that somebody else has given this host, which was told.
+    pub(super) foreign: Vec<IpAddr>,
     /// It was told that the interface cannot be used.
     pub(super) interface_fails: bool,
 }
@@ -87,6 +89,7 @@ impl Kept {
             remove_at: None,
             hold_at: None,
             neighbours: None,
+            foreign: Vec::new(),
             interface_fails: false,
         }
     }

@@ -77,7 +77,8 @@ impl Kept {
     }
 
     /// What an address that has come, is different, or is gone means for it.
-    pub(crate) fn address_has_changed(&self, address: &Address, is_there: bool) -> Seen {
+    pub(crate) fn address_has_changed(&mut self, address: &Address, is_there: bool, hands: &Hands) -> Seen {
+        self.tell_foreign(address, is_there, hands);
         let config = self.cell.config();
         let is_source =
             address.address == config.settings().source && address.interface == self.cell.interface();
@@ -90,6 +91,22 @@ impl Kept {
         }
         let is_news = is_source && self.set_fault(Fault::NoSource, !address.is_usable());
         if is_news { Seen::News } else { Seen::Nothing }
+    }
+
+    /// Somebody else has given this host one of the addresses: told once, until it is gone. It answers for it beside the holder,
+    /// and goes on when this router lets go.
+    fn tell_foreign(&mut self, address: &Address, is_there: bool, hands: &Hands) {
+        let ip = address.address;
+        if !is_there {
+            self.foreign.retain(|known| *known != ip);
+            return;
+        }
+        let is_one_of_its = self.cell.config().settings().addresses.contains(ip);
+        if is_one_of_its && !address.is_ours() && !self.foreign.contains(&ip) {
+            self.foreign.push(ip);
+            let router = Arc::clone(&self.cell.name);
+            hands.voice.event(Event::Foreign { router, address: ip });
+        }
     }
 
     /// Whether something has changed.
