@@ -114,16 +114,17 @@ impl Liveness {
             .unwrap_or_default()
     }
 
-    /// Whether every worker has answered a ping through its own epoll instance within `time`, and none is in a turn that lasts
-    /// longer. To be asked for anything below [`PING_EVERY`], the workers have to be watched closely
-    /// ([`crate::Proxy::watch_closely`]). Takes no lock and no memory.
-    pub fn answered_within(&self, time: Duration) -> bool {
+    /// For how long the worker that has been silent longest has answered no ping through its own epoll instance, or been in one
+    /// turn. To say anything below [`PING_EVERY`], the workers have to be watched closely ([`crate::Proxy::watch_closely`]). Takes
+    /// no lock and no memory.
+    pub fn silent_for(&self) -> Duration {
         let now = Instant::from_nanos(clock::monotonic_nanos());
-        self.0.iter().all(|pulse| {
+        let silent = |pulse: &Arc<Pulse>| {
             let answered = Instant::from_nanos(pulse.answered_at.load(Ordering::Acquire));
             let turn = pulse.works_since().map_or(Duration::ZERO, |since| now.since(since));
-            now.since(answered).max(turn) <= time
-        })
+            now.since(answered).max(turn)
+        };
+        self.0.iter().map(silent).max().unwrap_or_default()
     }
 
     /// The numbers of the workers that are stuck, in ascending order.
@@ -342,12 +343,12 @@ mod tests {
         late.rest();
         stuck.work(long_ago);
         let all = |pulses: &[&Arc<Pulse>]| Liveness(pulses.iter().map(|pulse| Arc::clone(pulse)).collect());
-        assert!(all(&[&well]).answered_within(HOUR));
+        assert!(all(&[&well]).silent_for() <= HOUR);
         assert!(
-            !all(&[&well, &late]).answered_within(within),
+            all(&[&well, &late]).silent_for() > within,
             "nobody has asked it for too long, or it did not answer"
         );
-        assert!(!all(&[&well, &stuck]).answered_within(within), "it is in a turn that lasts");
-        assert!(all(&[&well, &late, &stuck]).answered_within(HOUR));
+        assert!(all(&[&well, &stuck]).silent_for() > within, "it is in a turn that lasts");
+        assert!(all(&[&well, &late, &stuck]).silent_for() <= HOUR);
     }
 }

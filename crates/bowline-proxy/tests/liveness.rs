@@ -84,13 +84,13 @@ fn workers_that_are_watched_closely_answer_all_the_time_and_a_stuck_one_does_not
     // Longer than it would be true by a single ping.
     let start = Instant::now();
     wait_until("several pings are answered", || {
-        liveness.answered_within(within) && start.elapsed() > bowline_proxy::PING_EVERY * 2
+        liveness.silent_for() <= within && start.elapsed() > bowline_proxy::PING_EVERY * 2
     });
     obstacle.there.store(true, Ordering::Relaxed);
     let address = proxy.open(LISTENER, any_port(), POOL).unwrap();
     let _client = connect(address);
     wait_until("it is met", || obstacle.met.lock().unwrap().is_some());
-    wait_until("it is seen", || !liveness.answered_within(within));
+    wait_until("it is seen", || liveness.silent_for() > within);
     obstacle.there.store(false, Ordering::Relaxed);
-    wait_until("it answers again", || liveness.answered_within(within));
+    wait_until("it answers again", || liveness.silent_for() <= within);
 }

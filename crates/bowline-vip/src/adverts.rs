@@ -8,9 +8,10 @@
 //! lock that another thread may hold, and writes no log; after the start of a router it allocates for nothing that is on time.
 
 use crate::cell::Faults;
-use crate::event::Serving;
+use crate::event::{ALIVE_WITHIN, Serving};
 use crate::lane::{Lane, Round, Wiring};
 use crate::shared::{Shared, ToAdverts, now};
+use crate::silence::Silence;
 use crate::teller::Said;
 use bowline_sansio::Instant;
 use bowline_sys::epoll::{Epoll, Events, Interest};
@@ -24,8 +25,9 @@ use std::time::Duration;
 /// A round at least this often: so soon it is seen that nobody would be served, and so often the keeper sees that this thread lives.
 pub(crate) const ROUND_EVERY: Duration = Duration::from_millis(100);
 
-/// With the time after which a worker counts as silent (300 ms), half a second: then the addresses are given up.
-const FAULT_AFTER: Duration = Duration::from_millis(200);
+/// So much of long silences within a second, and the addresses are given up: half a second after a worker began to hang, and about
+/// as soon where it is starved.
+const FAULT_AFTER: Duration = Duration::from_millis(300);
 
 /// Every socket is looked at in each round: events only end the wait.
 const EVENTS_MAX: usize = 64;
@@ -40,8 +42,8 @@ pub(crate) struct Adverts {
     said: SyncSender<Said>,
     epoll: Epoll,
     lanes: Vec<Lane>,
-    /// Since when nobody would be served.
-    dead_since: Option<Instant>,
+    /// How much of the time nobody would have been served.
+    silence: Silence,
     buffer: Box<[u8; ROOM]>,
 }
 
@@ -54,7 +56,7 @@ impl Adverts {
         let epoll = Epoll::new()?;
         epoll.add(&shared.adverts_waker, MAIL, Interest::READABLE)?;
         let buffer = Box::new([0; ROOM]);
-        Ok(Self { shared, serving, said, epoll, lanes: Vec::new(), dead_since: None, buffer })
+        Ok(Self { shared, serving, said, epoll, lanes: Vec::new(), silence: Silence::new(), buffer })
     }
 
     pub(crate) fn run(mut self) {
@@ -73,7 +75,7 @@ impl Adverts {
     }
 
     fn next_round(&self, now: Instant) -> Instant {
-        let dead = self.dead_since.map(|since| since + FAULT_AFTER).filter(|due| *due > now);
+        let dead = Some(self.silence.reaches(FAULT_AFTER)).filter(|due| *due > now);
         let due = self.lanes.iter().filter_map(Lane::due).chain(dead).min();
         let latest = now + ROUND_EVERY;
         due.map_or(latest, |due| due.min(latest))
@@ -82,12 +84,13 @@ impl Adverts {
     /// When it began, which should have been at `due` at the latest.
     fn go_round(&mut self, due: Instant) -> Instant {
         self.shared.adverts_waker.clear();
-        let alive = self.serving.alive();
+        let silent = self.serving.silent_for();
+        let alive = silent <= ALIVE_WITHIN;
         // After the only call of somebody else's code.
         let now = now();
         self.shared.set_beat(now);
         let late = now.since(due);
-        self.dead_since = if alive { None } else { self.dead_since.or(Some(now)) };
+        self.silence.look(silent, now);
         let (said, ordered) = (self.said.clone(), Flag::new(false));
         let spoke = Flag::new(false);
         let round = Round { now, late, alive, said: &said, ordered: &ordered, spoke: &spoke };
@@ -96,7 +99,7 @@ impl Adverts {
         }
         self.read_mail(round);
         for index in 0..self.lanes.len() {
-            let faults = self.faults_of(index, now);
+            let faults = self.faults_of(index);
             let Some(lane) = self.lanes.get_mut(index) else { continue };
             lane.hear_shell(faults, round);
             lane.fire(round);
@@ -130,8 +133,8 @@ impl Adverts {
     }
 
     /// Those that somebody else than the router's machine has found.
-    fn faults_of(&self, index: usize, now: Instant) -> Faults {
-        let dead = self.dead_since.is_some_and(|since| now.since(since) >= FAULT_AFTER);
+    fn faults_of(&self, index: usize) -> Faults {
+        let dead = self.silence.lately() >= FAULT_AFTER;
         let Some(lane) = self.lanes.get(index) else { return Faults::default() };
         let of_group = self.companions(index).any(Lane::has_fault_of_its_own);
         let faults = lane.cell.faults();
@@ -173,7 +176,7 @@ impl Adverts {
                 ToAdverts::Add(lane) => {
                     self.watch(&lane);
                     self.lanes.push(*lane);
-                    let faults = self.faults_of(self.lanes.len() - 1, round.now);
+                    let faults = self.faults_of(self.lanes.len() - 1);
                     if let Some(lane) = self.lanes.last_mut() {
                         lane.start(faults, round);
                     }

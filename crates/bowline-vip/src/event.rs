@@ -5,11 +5,19 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// A worker that has not answered for so long serves nobody, and must not keep an address.
+pub(crate) const ALIVE_WITHIN: Duration = Duration::from_millis(300);
+
 /// Who serves clients on the addresses.
 pub trait Serving: Send + Sync + 'static {
-    /// Whether clients that come now would be served: every worker answers. Asked often, by a thread that must be on time: cheap, and
-    /// without a lock.
-    fn alive(&self) -> bool;
+    /// For how long the worker has not answered that has been silent longest. Asked often, by a thread that must be on time: cheap,
+    /// and without a lock.
+    fn silent_for(&self) -> Duration;
+
+    /// Whether clients that come now would be served.
+    fn alive(&self) -> bool {
+        self.silent_for() <= ALIVE_WITHIN
+    }
 
     /// Stops accepting on `addresses` and resets every connection to them, those that wait to be accepted too. Returns when that
     /// is done, or cannot be done soon: a quarter of a second at most.

@@ -22,6 +22,7 @@ mod keeper;
 mod lane;
 mod router;
 mod shared;
+mod silence;
 mod teller;
 #[cfg(test)]
 mod testing;

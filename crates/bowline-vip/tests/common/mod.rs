@@ -283,7 +283,7 @@ impl Stand {
 }
 
 impl Serving for Stand {
-    fn alive(&self) -> bool {
+    fn silent_for(&self) -> Duration {
         let thread = std::thread::current();
         if thread.name() == Some("vip-keeper") {
             wait_until("it goes on", || {
@@ -295,10 +295,10 @@ impl Serving for Stand {
         if thread.name() == Some("vip-adverts") {
             wait_until("it goes on", || !self.hangs.load(Ordering::Relaxed));
             if self.silent_once.swap(false, Ordering::Relaxed) {
-                return false;
+                return Duration::MAX;
             }
         }
-        self.alive.load(Ordering::Relaxed)
+        if self.alive.load(Ordering::Relaxed) { Duration::ZERO } else { Duration::MAX }
     }
 
     fn evict(&self, addresses: &[IpAddr]) {

@@ -21,9 +21,6 @@ use std::time::Duration;
 use tokio::sync::{broadcast, oneshot, watch};
 use tokio::task::JoinHandle;
 
-/// A worker that has not answered for so long serves nobody, and must not keep an address.
-const ANSWERED_WITHIN: Duration = Duration::from_millis(300);
-
 /// Questions of routers that nobody has taken up yet, at most: one for each router there can be. An older one is forgotten, and
 /// its router waits as long as without an answer.
 const INQUIRIES_MAX: usize = 256;
@@ -263,8 +260,8 @@ struct OfProxy {
 }
 
 impl Serving for OfProxy {
-    fn alive(&self) -> bool {
-        self.liveness.answered_within(ANSWERED_WITHIN)
+    fn silent_for(&self) -> Duration {
+        self.liveness.silent_for()
     }
 
     fn evict(&self, addresses: &[IpAddr]) {
