@@ -1,7 +1,7 @@
 //! Lines about virtual IPs: what an operator reads after an address has moved, and asks why.
 
 use bowline_vip::Event;
-use bowline_vrrp::{ChecksumForm, Event as RouterEvent, LAST_RESORT, State};
+use bowline_vrrp::{ChecksumForm, Event as RouterEvent, State};
 use std::time::Duration;
 use tracing::{error, info, warn};
 
@@ -92,10 +92,6 @@ fn write_router(router: &str, age: Duration, event: &RouterEvent) {
         }
         RouterEvent::TwoOwners { peer } => {
             error!(%router, %peer, "two routers say that they own the address; give one a priority below 255");
-        }
-        // The holder before, which serves on until it hears this one.
-        RouterEvent::OtherActive { peer, priority } if *priority <= LAST_RESORT => {
-            info!(%router, %peer, priority, "another router is active as the last resort; this one stays");
         }
         RouterEvent::OtherActive { peer, priority } => {
             warn!(%router, %peer, priority, "another router is active as well; this one stays");
