@@ -8,6 +8,7 @@
 //! lock that another thread may hold, and writes no log; after the start of a router it allocates for nothing that is on time.
 
 use crate::cell::Faults;
+use crate::closer::Retired;
 use crate::event::{ALIVE_WITHIN, Serving};
 use crate::lane::{Lane, Round, Wiring};
 use crate::shared::{Shared, ToAdverts, now};
@@ -199,12 +200,11 @@ impl Adverts {
         }
     }
 
-    /// The keeper closes them: that waits for the lock on network configuration.
+    /// Another thread closes them: that waits for the lock on network configuration, and longer.
     fn retire(&self, wiring: Wiring) {
         // One that was never watched is none to be forgotten.
         let _ = self.epoll.remove(&wiring.socket);
-        self.shared.retire(wiring);
-        self.shared.keeper_waker.wake();
+        self.shared.retire(Retired::Wiring(wiring));
     }
 
     fn watch_again(&self, id: u32) {

@@ -17,6 +17,7 @@ mod turn;
 pub(crate) use hands::Hands;
 pub(crate) use kept::Kept;
 
+use crate::closer::Retired;
 use crate::event::Event;
 use crate::guard::Guard;
 use crate::shared::{Shared, ToAdverts, ToKeeper, now};
@@ -108,10 +109,9 @@ impl Keeper {
         if let Some(error) = self.guard.look_after(now()) {
             self.hands.voice.event(Event::GuardLost { error });
         }
-        self.kept.retain(|kept| !kept.cell.is_over());
-        while let Some(retired) = self.shared.take_retired() {
-            drop(retired);
-            self.renew_all();
+        while let Some(over) = self.kept.iter().position(|kept| kept.cell.is_over()) {
+            self.forget_neighbours(over);
+            self.kept.remove(over);
         }
     }
 
@@ -150,7 +150,16 @@ impl Keeper {
         }
     }
 
+    /// Closed elsewhere, and no more waited for: it may be readable until then.
+    fn forget_neighbours(&mut self, index: usize) {
+        let Some(sockets) = self.kept.get_mut(index).and_then(Kept::take_neighbours) else { return };
+        // One that was never watched is none to be forgotten.
+        let _ = self.epoll.remove(&sockets.0);
+        self.shared.retire(Retired::Neighbours(sockets));
+    }
+
     fn listen_to_neighbours(&mut self, index: usize) {
+        self.forget_neighbours(index);
         let Some(kept) = self.kept.get_mut(index) else { return };
         let add = |listener: &Listener| self.epoll.add(listener, NEIGHBOURS, Interest::READABLE);
         if let Err(error) = kept.listen_to_neighbours(add) {

@@ -6,7 +6,8 @@
 //!   the kernel for anything that waits for the lock on network configuration.
 //! * The *keeper* has the addresses. Each is a lease that the kernel ends by itself; it is renewed while the advert thread lives
 //!   and [`Serving`] says that clients are served.
-//! * A third thread calls the [`Sink`]: whoever writes a log may have to wait.
+//! * A third thread calls the [`Sink`]: whoever writes a log may have to wait. A fourth one closes sockets, for which the kernel keeps it
+//!   waiting.
 //! * The *guard* ([`watch_over`]) is a child that sends priority 0 and removes the addresses when the process is killed.
 //!
 //! To let go of an address is one uninterrupted step: stop accepting, reset everybody, remove it.
@@ -15,6 +16,7 @@
 
 mod adverts;
 mod cell;
+mod closer;
 mod counters;
 mod event;
 mod guard;

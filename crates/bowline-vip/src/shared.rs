@@ -1,6 +1,7 @@
 //! What all threads share.
 
 use crate::cell::Cell;
+use crate::closer::{RETIRED_MAX, Retired};
 use crate::keeper::Kept;
 use crate::lane::{Lane, Wiring};
 use bowline_sansio::Instant;
@@ -8,6 +9,7 @@ use bowline_sys::clock;
 use bowline_sys::epoll::Waker;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 /// For the advert thread.
@@ -30,14 +32,12 @@ pub(crate) enum ToKeeper {
     Reconfigured { id: u32 },
 }
 
-/// Sockets that wait to be closed: as many as there are routers, when all are changed at once.
-const RETIRED_MAX: usize = 256;
-
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) keeper_waker: Waker,
     pub(crate) adverts_waker: Waker,
     pub(crate) teller_waker: Waker,
+    pub(crate) closer_waker: Waker,
     /// When the advert thread went round last.
     beat: AtomicU64,
     /// Both threads end: the one when no router is left, the other after it.
@@ -45,26 +45,32 @@ pub(crate) struct Shared {
     /// They end now, whatever is left.
     abandoned: AtomicBool,
     adverts_ended: AtomicBool,
+    /// All have ended who have sockets.
+    ended: AtomicBool,
     to_adverts: Mutex<Vec<ToAdverts>>,
     to_keeper: Mutex<Vec<ToKeeper>>,
-    /// Sockets that the advert thread has done with: closing one waits for the lock on network configuration.
-    retired: Mutex<Vec<Wiring>>,
+    retired: SyncSender<Retired>,
 }
 
 impl Shared {
-    pub(crate) fn new() -> io::Result<Self> {
-        Ok(Self {
+    /// With the sockets that are to be closed.
+    pub(crate) fn new() -> io::Result<(Self, Receiver<Retired>)> {
+        let (retired, to_be_closed) = sync_channel(RETIRED_MAX);
+        let this = Self {
             keeper_waker: Waker::new()?,
             adverts_waker: Waker::new()?,
             teller_waker: Waker::new()?,
+            closer_waker: Waker::new()?,
             beat: AtomicU64::new(clock::monotonic_nanos()),
             ending: AtomicBool::new(false),
             abandoned: AtomicBool::new(false),
             adverts_ended: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
             to_adverts: Mutex::new(Vec::new()),
             to_keeper: Mutex::new(Vec::new()),
-            retired: Mutex::new(Vec::with_capacity(RETIRED_MAX)),
-        })
+            retired,
+        };
+        Ok((this, to_be_closed))
     }
 
     pub(crate) fn beat(&self) -> Instant {
@@ -103,6 +109,16 @@ impl Shared {
         self.keeper_waker.wake();
     }
 
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
+    }
+
+    /// Nobody is left who has sockets.
+    pub(crate) fn all_end(&self) {
+        self.ended.store(true, Ordering::Release);
+        self.closer_waker.wake();
+    }
+
     /// Sockets on another interface take the place of those that were not taken over yet: while the advert thread hangs, an
     /// interface may come and go for ever.
     pub(crate) fn tell_adverts(&self, what: ToAdverts) {
@@ -117,8 +133,12 @@ impl Shared {
             waiting.push(what);
         }
         self.adverts_waker.wake();
-        // Closed after the lock is given back, which the advert thread must never find taken for long.
-        drop(replaced);
+        // After the lock is given back, which the advert thread must never find taken for long.
+        for older in replaced {
+            if let ToAdverts::Rewire { wiring, .. } = older {
+                self.retire(Retired::Wiring(*wiring));
+            }
+        }
     }
 
     pub(crate) fn tell_keeper(&self, what: ToKeeper) {
@@ -135,18 +155,11 @@ impl Shared {
         }
     }
 
-    /// Leaves the closing to the keeper. Never waits, and takes no memory: where there is no room they are closed here.
-    pub(crate) fn retire(&self, wiring: Wiring) {
-        if let Ok(mut retired) = self.retired.try_lock()
-            && retired.len() < RETIRED_MAX
-        {
-            retired.push(wiring);
-        }
-    }
-
-    /// Something that the advert thread has done with, to be closed by dropping it.
-    pub(crate) fn take_retired(&self) -> Option<Wiring> {
-        locked(&self.retired).pop()
+    /// Leaves the closing to the thread that may wait for it. Never waits, and takes no memory: without room for them they are closed
+    /// here.
+    pub(crate) fn retire(&self, retired: Retired) {
+        let _ = self.retired.try_send(retired);
+        self.closer_waker.wake();
     }
 
     pub(crate) fn take_for_keeper(&self) -> Vec<ToKeeper> {

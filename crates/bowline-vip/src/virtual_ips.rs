@@ -2,6 +2,7 @@
 
 use crate::adverts::Adverts;
 use crate::cell::{Cell, Faults};
+use crate::closer::Closer;
 use crate::counters::Tally;
 use crate::event::{Event, Serving, Sink};
 use crate::guard::{Guard, GuardCommand};
@@ -84,7 +85,8 @@ impl VirtualIps {
         let (rtnetlink, interfaces) = look()?;
         let prepared = prepare(&interfaces, routers)?;
         try_virtual_links(&rtnetlink, &prepared, |_| true)?;
-        let shared = Arc::new(Shared::new().map_err(StartError::system("make wakers"))?);
+        let (shared, retired) = Shared::new().map_err(StartError::system("make wakers"))?;
+        let shared = Arc::new(shared);
         let (said, heard) = sync_channel(SAID_MAX);
         let (sock_diag, cannot_end) = match SockDiag::open_to_end() {
             Ok(sock_diag) => (Some(sock_diag), None),
@@ -103,17 +105,25 @@ impl VirtualIps {
             .map_err(StartError::system("wait for the kernel"))?;
         let teller = Teller::new(Arc::clone(&shared), heard, Arc::clone(&sink))
             .map_err(StartError::system("wait for events"))?;
+        let closer = Closer::new(Arc::clone(&shared), retired)
+            .map_err(StartError::system("wait for sockets to be closed"))?;
         let ends_connections = cannot_end.is_none();
         let mut this = Self { shared, sink, known: Mutex::new(Vec::new()), threads: None, ends_connections };
         if let Some(error) = cannot_end {
             this.sink.event(Event::CannotEndConnections { error: error.to_string() });
         }
         this.add_all(prepared, &interfaces);
-        this.threads = Some(this.start_threads(adverts, keeper, teller)?);
+        this.threads = Some(this.start_threads(adverts, keeper, teller, closer)?);
         Ok(this)
     }
 
-    fn start_threads(&self, adverts: Adverts, keeper: Keeper, teller: Teller) -> Result<Threads, StartError> {
+    fn start_threads(
+        &self,
+        adverts: Adverts,
+        keeper: Keeper,
+        teller: Teller,
+        closer: Closer,
+    ) -> Result<Threads, StartError> {
         let (told, teller_ended) = mpsc::channel::<()>();
         let tell = move || {
             let _told = told;
@@ -121,6 +131,8 @@ impl VirtualIps {
         };
         // Not joined: it ends when those have ended who speak, or when the sink lets it.
         drop(spawn("vip-teller", tell)?);
+        // Nor is this: what it has not closed by then ends with the process.
+        drop(spawn("vip-closer", move || closer.run())?);
         let (ended, adverts_ended) = mpsc::channel::<()>();
         let (ready, is_ready) = mpsc::channel();
         let keep = move || {
@@ -274,6 +286,7 @@ impl VirtualIps {
     fn end(&mut self) {
         let Some(threads) = self.threads.take() else {
             // Where the start has failed nobody is left who speaks to the teller, and it has to look.
+            self.shared.all_end();
             return self.shared.teller_waker.wake();
         };
         self.known().iter().for_each(|registered| registered.known.cell.leave());
@@ -287,6 +300,7 @@ impl VirtualIps {
         let _ = threads.adverts.join();
         self.shared.adverts_end();
         let _ = threads.keeper.join();
+        self.shared.all_end();
         self.shared.teller_waker.wake();
         let teller_ended = threads.teller_ended.into_inner().unwrap_or_else(PoisonError::into_inner);
         let _ = teller_ended.recv_timeout(TELL_WITHIN);

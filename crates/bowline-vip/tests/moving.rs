@@ -2,15 +2,16 @@
 
 mod common;
 
+use bowline_sys::announce::Announcer;
 use bowline_sys::netns::LinkState;
 use bowline_sys::rtnetlink::{OUR_MARK, Scope};
 use bowline_sys::vrrp_socket::{Family, Membership, VrrpSocket};
 use bowline_vip::Event;
-use bowline_vrrp::{Reason, State};
+use bowline_vrrp::{Reason, Settings, State};
 use common::*;
 use std::io::{ErrorKind, Read};
 use std::net::{IpAddr, TcpListener, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 #[test]
 #[ignore = "the guard of the tests in this file"]
@@ -90,6 +91,44 @@ fn in_a_hand_over_the_address_is_served_until_the_successor_speaks() {
     });
     let Event::Router { event: bowline_vrrp::Event::Transition { reason, .. }, .. } = said else { panic!() };
     assert_eq!(reason, Reason::HolderLeft);
+}
+
+#[test]
+fn a_successor_that_was_just_changed_has_the_address_as_soon_as_it_speaks() {
+    const ROUNDS: usize = 7;
+    let Some((a, b)) = two_hosts() else { return };
+    let start = |host: &Host| Node::start(host, slow(settings(host, &[VIP])));
+    let mut holder = start(&a);
+    holder.wait_held(&a, VIP);
+    let mut from_to = (&a, &b);
+    let (mut taken, mut closed) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        let (from, to) = from_to;
+        let next = start(to);
+        wait_until("adverts are heard", || next.tally().adverts_received > 0);
+        let changed = Settings { stability: Duration::from_millis(300), ..slow(settings(to, &[VIP])) };
+        // With its sockets opened anew, of which the old ones are closed while the address comes here.
+        to.inside(|| next.vips.reconfigure(vec![router(changed)])).unwrap();
+        holder.vips.leave();
+        let said = next
+            .memory
+            .wait_for(|event| matches!(event, Event::Router { event: bowline_vrrp::Event::Held { .. }, .. }));
+        let Event::Router { event: bowline_vrrp::Event::Held { after }, .. } = said else { panic!() };
+        assert!(!from.has(VIP) && to.has(VIP));
+        taken.push(after);
+        // As slow as this machine is now.
+        let socket = to.inside(|| Announcer::open(to.link_index())).unwrap();
+        let begun = Instant::now();
+        drop(socket);
+        closed.push(begun.elapsed());
+        (holder, from_to) = (next, (to, from));
+    }
+    println!("taken after {taken:?}, a socket is closed after {closed:?}");
+    taken.sort();
+    closed.sort();
+    // Two for whatever else this machine does.
+    let (taken, closed) = (taken[ROUNDS - 1 - 2], closed[ROUNDS / 2]);
+    assert!(taken < closed / 2, "it waits for sockets to be closed");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use super::neighbours::Neighbours;
 use crate::event::Event;
 use crate::shared::{Shared, now};
 use bowline_sansio::Instant;
-use bowline_sys::announce::Listener;
+use bowline_sys::announce::{Announcer, Listener};
 use bowline_sys::rtnetlink::{Address, Interfaces, Lease, Link, VirtualMac};
 use bowline_vrrp::{Fault, Loss};
 use std::cell::OnceCell;
@@ -131,12 +131,16 @@ impl Kept {
         changed
     }
 
-    /// Begins to listen to those on the link who speak of its addresses.
+    /// Ends to listen to them; what was listened and asked by.
+    pub(crate) fn take_neighbours(&mut self) -> Option<(Listener, Announcer)> {
+        self.neighbours.take().map(Neighbours::into_sockets)
+    }
+
+    /// Begins to listen to those on the link who speak of its addresses, whom nobody listens to.
     pub(crate) fn listen_to_neighbours(
         &mut self,
         add: impl FnOnce(&Listener) -> io::Result<()>,
     ) -> io::Result<()> {
-        self.neighbours = None;
         // Without Ethernet nobody claims an address.
         let Some(mac) = self.mac else { return Ok(()) };
         // Who speaks from the virtual router's own is this host, or another one of its group, whose adverts tell which.

@@ -108,6 +108,10 @@ impl Neighbours {
         &self.listener
     }
 
+    pub(super) fn into_sockets(self) -> (Listener, Announcer) {
+        (self.listener, self.announcer)
+    }
+
     pub(super) const fn due(&self) -> Instant {
         self.ask_at
     }
