@@ -41,10 +41,11 @@ pub(crate) enum Command {
         listener: ListenerId,
         done: SyncSender<()>,
     },
-    /// Close the listeners on these addresses and reset the connections that came in through them; `done` is dropped afterwards.
+    /// Close the listeners on these addresses and reset the connections that came in through them; `done` is dropped afterwards,
+    /// where somebody waits for it.
     Evict {
         addresses: Arc<[IpAddr]>,
-        done: SyncSender<()>,
+        done: Option<SyncSender<()>>,
     },
     /// Reset every connection and end.
     Stop,

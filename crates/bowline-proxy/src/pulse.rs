@@ -37,6 +37,8 @@ pub(crate) struct Pulse {
     /// The last ping, and the last one that was answered, by number.
     asked: AtomicU64,
     answered: AtomicU64,
+    /// When the last ping was sent, in nanoseconds.
+    asked_at: AtomicU64,
     /// When the last ping was answered, in nanoseconds.
     answered_at: AtomicU64,
     stuck: AtomicBool,
@@ -54,6 +56,7 @@ impl Pulse {
             turn: AtomicU64::new(now),
             asked: AtomicU64::new(0),
             answered: AtomicU64::new(0),
+            asked_at: AtomicU64::new(now),
             answered_at: AtomicU64::new(now),
             stuck: AtomicBool::new(false),
             times_stuck: AtomicU64::new(0),
@@ -77,7 +80,8 @@ impl Pulse {
         self.answered.store(self.asked.load(Ordering::Acquire), Ordering::Release);
     }
 
-    fn ask(&self) {
+    fn ask(&self, now: Instant) {
+        self.asked_at.store(now.as_nanos(), Ordering::Release);
         self.asked.fetch_add(1, Ordering::Release);
     }
 
@@ -89,6 +93,15 @@ impl Pulse {
     fn works_since(&self) -> Option<Instant> {
         let turn = self.turn.load(Ordering::Acquire);
         (turn != RESTING).then_some(Instant::from_nanos(turn))
+    }
+
+    /// Whether its present turn or an unanswered ping is so old by now that it is stuck, which the thread that watches may not have
+    /// seen yet.
+    pub(crate) fn is_silent(&self, now: Instant) -> bool {
+        let asked_at = || Instant::from_nanos(self.asked_at.load(Ordering::Acquire));
+        let unanswered = (!self.has_answered()).then(asked_at);
+        let since = self.works_since().into_iter().chain(unanswered).min();
+        since.is_some_and(|since| now.since(since) >= STUCK_AFTER)
     }
 
     /// Whether it is stuck, and how often it was.
@@ -151,7 +164,7 @@ impl Watched {
 
     fn ask(&mut self, now: Instant) {
         self.asked_at = now;
-        self.pulse.ask();
+        self.pulse.ask(now);
         self.mailbox.waker().wake();
     }
 

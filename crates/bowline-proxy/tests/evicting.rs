@@ -9,6 +9,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
+use std::time::{Duration, Instant};
 
 /// Loopback has the whole of 127.0.0.0/8, so that these come and go as far as the proxy is concerned only.
 const VIRTUAL: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 7, 1));
@@ -174,6 +175,28 @@ fn a_worker_that_is_stuck_lets_nobody_in_any_more() {
     proxy.readmit(&[VIRTUAL]).unwrap();
     obstacle.there.store(false, Ordering::Relaxed);
     assert_reset(&connect(address));
+}
+
+#[test]
+fn an_eviction_does_not_wait_for_a_worker_that_is_known_to_be_stuck() {
+    let obstacle = Arc::new(Obstacle::default());
+    let sink = Arc::clone(&obstacle) as Arc<dyn Sink>;
+    let proxy = bowline_proxy::Proxy::start(config(2, 100), sink).unwrap();
+    let address = proxy.open_virtual(LISTENER, (VIRTUAL, 0).into(), POOL).unwrap();
+    obstacle.there.store(true, Ordering::Relaxed);
+    let _first = connect(address);
+    wait_until("a worker is found to be stuck", || proxy.stats().workers_stuck == 1);
+    // It would be a quarter of a second each time.
+    let waits = (0..5).map(|_| {
+        let begun = Instant::now();
+        assert_eq!(proxy.evict(&[VIRTUAL]), Eviction::Overdue);
+        begun.elapsed()
+    });
+    let waited = waits.min().unwrap();
+    assert!(waited < Duration::from_millis(125), "{waited:?}");
+    obstacle.there.store(false, Ordering::Relaxed);
+    wait_until("it is back", || proxy.stats().workers_stuck == 0);
+    wait_until("it is waited for again", || proxy.evict(&[VIRTUAL]) == Eviction::Complete);
 }
 
 #[test]

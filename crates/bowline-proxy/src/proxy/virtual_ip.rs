@@ -3,13 +3,15 @@
 use super::{BindError, Listener, Proxy, State};
 use crate::config::{ListenerId, PoolId};
 use crate::mailbox::Command;
+use bowline_sansio::Instant;
+use bowline_sys::clock;
 use bowline_sys::tcp::{self, Presence};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 /// How long [`Proxy::evict`] waits for the workers. They need microseconds for a connection; the address cannot wait longer for
-/// one that is stuck, because its successor has taken it already.
+/// one that gets stuck at that moment, and not at all for one that is, because its successor has taken it already.
 const EVICT_WAIT: Duration = Duration::from_millis(250);
 
 /// How an eviction ended.
@@ -18,7 +20,7 @@ const EVICT_WAIT: Duration = Duration::from_millis(250);
 pub enum Eviction {
     /// Nothing listens on the addresses, and no connection of theirs is left.
     Complete,
-    /// Nothing listens on the addresses, but a worker did not answer in time: its connections are reset when it does, or by
+    /// Nothing listens on the addresses, but a worker is stuck, or did not answer in time: its connections are reset when it does, or by
     /// whoever destroys its sockets from outside.
     Overdue,
 }
@@ -41,20 +43,29 @@ impl Proxy {
     /// held ones too, with the leg to its endpoint. Who connects from then on is refused, until [`Proxy::readmit`].
     ///
     /// Listening ends before any connection is reset, and on this thread: a client that redials at once is not let in again, not
-    /// even by a worker that is stuck. It waits for the workers a quarter of a second at most.
+    /// even by a worker that is stuck. It waits a quarter of a second at most for the workers, but for those that are stuck already.
     pub fn evict(&self, addresses: &[IpAddr]) -> Eviction {
         // Nothing is ever sent: each worker drops its end when it is done, and the last one ends the wait.
         let (done, all_done) = mpsc::sync_channel::<()>(0);
+        let now = Instant::from_nanos(clock::monotonic_nanos());
+        let mut is_one_stuck = false;
         {
             let mut listeners = self.listeners();
             listeners.values_mut().for_each(|known| stop_listening(known, addresses));
             let addresses: Arc<[IpAddr]> = addresses.into();
-            self.tell_all(|| Command::Evict { addresses: Arc::clone(&addresses), done: done.clone() });
+            for hand in &self.workers {
+                let is_stuck = hand.pulse.is_silent(now);
+                is_one_stuck |= is_stuck;
+                let done = (!is_stuck).then(|| done.clone());
+                hand.mailbox.post(Command::Evict { addresses: Arc::clone(&addresses), done });
+            }
         }
         drop(done);
         match all_done.recv_timeout(EVICT_WAIT) {
-            Ok(()) | Err(mpsc::RecvTimeoutError::Disconnected) => Eviction::Complete,
-            Err(mpsc::RecvTimeoutError::Timeout) => Eviction::Overdue,
+            Ok(()) | Err(mpsc::RecvTimeoutError::Disconnected) if !is_one_stuck => Eviction::Complete,
+            Ok(()) | Err(mpsc::RecvTimeoutError::Disconnected | mpsc::RecvTimeoutError::Timeout) => {
+                Eviction::Overdue
+            }
         }
     }
 

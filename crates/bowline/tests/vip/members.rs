@@ -6,12 +6,8 @@ use bowline_lab::gauge::Gauge;
 use bowline_lab::lan::Lan;
 use bowline_lab::outage::Report;
 use bowline_lab::peer::{Daemon, Running};
-use bowline_lab::wire::{Mark, Tap};
 use std::collections::BTreeMap;
 use std::time::Instant;
-
-/// As many as it takes to be sure that a reload is over, whose last work is done after it is in force.
-const ADVERTS: usize = 3;
 
 /// Three hosts of which some have a balancer, and a client.
 struct Group {
@@ -78,13 +74,6 @@ impl Group {
         daemon.stop().expect("its end");
     }
 
-    /// Waits until everybody goes by the new description: the holder's adverts have come and gone.
-    fn calm(&self) {
-        let tap = Tap::start(self.ground.lan()).expect("a tap");
-        let heard = || tap.select(Mark::default(), |captured| captured.frame.advert().is_some()).len();
-        wait_for("adverts", || (heard() > ADVERTS).then_some(()));
-    }
-
     fn holder(&self) -> String {
         let holders = || self.ground.holders().expect("look at the hosts");
         wait_for("one holder", || if holders().len() == 1 { holders().pop_first() } else { None })
@@ -135,7 +124,6 @@ fn a_holder_that_leaves_the_group_hands_over_and_one_that_is_alone_keeps_the_add
         group.stop("lb1");
         assert_eq!(group.holder(), "lb2");
         group.reload(&rest, &rest);
-        group.calm();
         group.stop("lb2");
         group.reload(&["lb3"], &["lb3"]);
         // And back.
