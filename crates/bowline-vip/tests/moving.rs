@@ -93,42 +93,53 @@ fn in_a_hand_over_the_address_is_served_until_the_successor_speaks() {
     assert_eq!(reason, Reason::HolderLeft);
 }
 
+/// How long it took this node to have the address.
+fn held_after(node: &Node) -> Duration {
+    let held = |event: &Event| matches!(event, Event::Router { event: bowline_vrrp::Event::Held { .. }, .. });
+    let said = node.memory.wait_for(held);
+    let Event::Router { event: bowline_vrrp::Event::Held { after }, .. } = said else { panic!() };
+    after
+}
+
 #[test]
 fn a_successor_that_was_just_changed_has_the_address_as_soon_as_it_speaks() {
-    const ROUNDS: usize = 7;
-    let Some((a, b)) = two_hosts() else { return };
+    const ROUNDS: usize = 3;
+    // On a busy machine all is late now and then.
+    const ATTEMPTS: usize = 3;
+    // The first in the order is the successor: it takes over at once.
+    let Some((b, a)) = two_hosts() else { return };
     let start = |host: &Host| Node::start(host, slow(settings(host, &[VIP])));
-    let mut holder = start(&a);
-    holder.wait_held(&a, VIP);
-    let mut from_to = (&a, &b);
-    let (mut taken, mut closed) = (Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
-        let (from, to) = from_to;
-        let next = start(to);
-        wait_until("adverts are heard", || next.tally().adverts_received > 0);
-        let changed = Settings { stability: Duration::from_millis(300), ..slow(settings(to, &[VIP])) };
-        // With its sockets opened anew, of which the old ones are closed while the address comes here.
-        to.inside(|| next.vips.reconfigure(vec![router(changed)])).unwrap();
-        holder.vips.leave();
-        let said = next
-            .memory
-            .wait_for(|event| matches!(event, Event::Router { event: bowline_vrrp::Event::Held { .. }, .. }));
-        let Event::Router { event: bowline_vrrp::Event::Held { after }, .. } = said else { panic!() };
-        assert!(!from.has(VIP) && to.has(VIP));
-        taken.push(after);
-        // As slow as this machine is now.
-        let socket = to.inside(|| Announcer::open(to.link_index())).unwrap();
-        let begun = Instant::now();
-        drop(socket);
-        closed.push(begun.elapsed());
-        (holder, from_to) = (next, (to, from));
-    }
-    println!("taken after {taken:?}, a socket is closed after {closed:?}");
-    taken.sort();
-    closed.sort();
-    // Two for whatever else this machine does.
-    let (taken, closed) = (taken[ROUNDS - 1 - 2], closed[ROUNDS / 2]);
-    assert!(taken < closed / 2, "it waits for sockets to be closed");
+    let mut first = start(&a);
+    first.wait_held(&a, VIP);
+    let is_good = |_attempt: usize| {
+        let (mut changed, mut unchanged, mut closed) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..ROUNDS {
+            let second = start(&b);
+            wait_until("adverts are heard", || second.tally().adverts_received > 0);
+            let other = Settings { stability: Duration::from_millis(300), ..slow(settings(&b, &[VIP])) };
+            // With its sockets opened anew, of which the old ones are closed while the address comes here.
+            b.inside(|| second.vips.reconfigure(vec![router(other)])).unwrap();
+            std::mem::replace(&mut first, second).vips.leave();
+            changed.push(held_after(&first));
+            assert!(b.has(VIP) && !a.has(VIP));
+            let second = start(&a);
+            wait_until("adverts are heard", || second.tally().adverts_received > 0);
+            std::mem::replace(&mut first, second).vips.leave();
+            unchanged.push(held_after(&first));
+            // As slow as this machine is now.
+            let socket = b.inside(|| Announcer::open(b.link_index())).unwrap();
+            let begun = Instant::now();
+            drop(socket);
+            closed.push(begun.elapsed());
+        }
+        println!("after a change {changed:?}, without {unchanged:?}, a socket is closed after {closed:?}");
+        let median = |mut times: Vec<Duration>| {
+            times.sort();
+            times[ROUNDS / 2]
+        };
+        median(changed) < median(unchanged) + median(closed) / 2
+    };
+    assert!((0..ATTEMPTS).any(is_good), "it waits for sockets to be closed");
 }
 
 #[test]
