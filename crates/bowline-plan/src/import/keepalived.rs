@@ -193,17 +193,12 @@ impl Reader<'_> {
             "virtual_router_id" => instance.vrid = self.number(child, 1, 255).map(|number| (number, place())),
             "priority" => instance.priority = self.number(child, 1, 255).map(|number| (number, place())),
             "version" => instance.version = self.version(child),
-            "advert_int" => match milliseconds(text) {
-                Some(interval) => instance.interval = Some((interval, place())),
-                None => {
-                    let message = format!("{} is not a number of seconds", excerpt(text));
-                    self.problems.push(child.place.problem(message, "write one such as 1 or 0.1"));
-                }
-            },
+            "advert_int" => instance.interval = self.seconds(child).map(|interval| (interval, place())),
             "nopreempt" => instance.has_preempt = false,
             "preempt" => instance.has_preempt = true,
             "preempt_delay" => {
-                instance.preempt_delay = milliseconds(text).map(|delay| (delay.div_ceil(1_000), place()));
+                let delay = self.seconds(child);
+                instance.preempt_delay = delay.map(|delay| (delay.div_ceil(1_000), place()));
             }
             "unicast_src_ip" => instance.unicast_source = Some(text.to_owned()),
             "unicast_peer" => {
@@ -234,6 +229,17 @@ impl Reader<'_> {
             self.problems.push(child.place.problem(message, format!("write a number from {min} to {max}")));
         }
         number
+    }
+
+    /// In milliseconds.
+    fn seconds(&mut self, child: &Block) -> Option<u64> {
+        let text = child.argument();
+        let time = milliseconds(text);
+        if time.is_none() {
+            let message = format!("{} is not a number of seconds", excerpt(text));
+            self.problems.push(child.place.problem(message, "write one such as 1 or 0.1"));
+        }
+        time
     }
 
     /// `10.0.0.100/24 dev eth0 label eth0:1`

@@ -45,3 +45,16 @@ fn blocks_that_do_not_match() {
     assert_eq!(said("a\nb \"c"), "f:2: quotes that are not closed; close the quotes");
     assert_eq!(said(&"a {\n".repeat(9)), "f:9: too many braces within braces; close some before");
 }
+
+#[test]
+fn every_number_that_is_none_is_said_with_its_line() {
+    let text =
+        "vrrp_instance a {\n virtual_router_id 300\n priority 0\n advert_int soon\n preempt_delay later\n}\n";
+    let problems = read("f", text.as_bytes(), &mut Vec::new()).unwrap_err();
+    let said: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    let expected = [("f:2", "300"), ("f:3", "priority"), ("f:4", "soon"), ("f:5", "later")];
+    assert_eq!(said.len(), expected.len(), "{said:?}");
+    for (said, (place, word)) in said.iter().zip(expected) {
+        assert!(said.contains(place) && said.contains(word), "{said}");
+    }
+}
