@@ -10,7 +10,7 @@ mod virtual_link;
 mod watch;
 mod wire;
 
-pub use interfaces::Interfaces;
+pub use interfaces::{Interfaces, Reserved};
 pub use lease::{Held, HoldError, Lease, OUR_MARK, Removal, Renewal};
 pub use virtual_link::{VirtualLinkError, VirtualMac};
 pub use watch::{Change, Watch};

@@ -5,6 +5,7 @@ use core::net::IpAddr;
 use super::codes::Code;
 use super::{Lint, spec};
 use crate::cluster::{Node, VirtualIp, is_link_local, masked};
+use crate::source::Path;
 
 /// Subnets are rarely smaller than this, and the nodes' own addresses show when they are larger.
 const SUBNET_V4: u8 = 24;
@@ -18,8 +19,9 @@ const LEAST_V6: u8 = 48;
 impl Lint<'_> {
     pub(super) fn addresses(&mut self) {
         self.service_ranges();
-        for index in 0..self.cluster.virtual_ips().len() {
-            self.subnet(index);
+        let cluster = self.cluster;
+        for (index, vip) in cluster.virtual_ips().iter().enumerate() {
+            self.subnets(index, vip);
         }
     }
 
@@ -39,10 +41,11 @@ impl Lint<'_> {
             }
         }
         for (index, vip) in self.cluster.virtual_ips().iter().enumerate() {
-            for (address, range) in
-                vip.addresses.iter().filter_map(|address| Some((address, range_of(address)?)))
+            let in_range = vip.addresses.iter().enumerate();
+            for (position, address, range) in
+                in_range.filter_map(|(position, address)| Some((position, address, range_of(address)?)))
             {
-                let path = spec().key("virtualIPs").index(index).key("address");
+                let path = self.address_path(index, position);
                 let message = format!("virtual IP {address} lies in the service range {range}");
                 self.add(Code::ADDRESS_IN_SERVICE_RANGE, &path, message, remedy);
             }
@@ -51,25 +54,53 @@ impl Lint<'_> {
 
     /// A virtual IP has to be in a subnet of every node that may hold it. The description has no prefixes, but nodes that
     /// can hold one address are neighbours, so their own addresses show how large the subnet is at least.
-    fn subnet(&mut self, index: usize) {
-        let cluster = self.cluster;
-        let Some(vip) = cluster.virtual_ips().get(index) else { return };
-        let Some(address) = vip.addresses.iter().copied().find(|address| !is_link_local(*address)) else {
-            return;
-        };
-        let at = spec().key("virtualIPs").index(index).key("address");
-        let holders: Vec<&Node> = cluster.nodes().iter().filter(|node| vip.on.contains(&node.name)).collect();
+    fn subnets(&mut self, index: usize, vip: &VirtualIp) {
+        let nodes = self.cluster.nodes().iter();
+        let holders: Vec<&Node> = nodes.filter(|node| vip.on.contains(&node.name)).collect();
+        for (position, address) in vip.addresses.iter().copied().enumerate() {
+            if is_link_local(address) {
+                continue;
+            }
+            let at = self.address_path(index, position);
+            let estimated = estimate(vip, &holders, address);
+            if vip.interface.is_none() && !self.is_beside(vip, &holders, address, estimated, &at) {
+                continue;
+            }
+            if let Some((subnet, prefix)) = estimated
+                && let Some(what) = special(address, subnet, prefix)
+            {
+                let message =
+                    format!("{address} is {what} of {subnet}/{prefix}, if that is the nodes' subnet");
+                let remedy = "use a free address between the first and the last of the subnet";
+                self.add(Code::VIRTUAL_IP_PERHAPS_NETWORK_ADDRESS, &at, message, remedy);
+            }
+        }
+    }
+
+    /// Where the description has the address at `position` of a virtual IP.
+    fn address_path(&self, index: usize, position: usize) -> Path {
+        let at = spec().key("virtualIPs").index(index);
+        let single = at.key("address");
+        if self.cluster.source.has(&single) { single } else { at.key("addresses").index(position) }
+    }
+
+    /// Whether `address` can be on the link of all its holders; a finding says why not.
+    fn is_beside(
+        &mut self,
+        vip: &VirtualIp,
+        holders: &[&Node],
+        address: IpAddr,
+        estimated: Option<(IpAddr, u8)>,
+        at: &Path,
+    ) -> bool {
         let remedy =
             "use a free address of the subnet that the nodes share, or name its link as `interface:`";
-        if vip.interface.is_some() {
-            return;
-        }
         if let Some(node) = holders.iter().find(|node| node.address_of_family(address).is_none()) {
             let family = if address.is_ipv4() { "IPv4" } else { "IPv6" };
             let message = format!("{} has no {family} address beside which {address} could be", node.name);
             let remedy = format!("give the node an {family} address, or take it out of `on`");
-            self.add(Code::VIRTUAL_IP_OUTSIDE_SUBNET, &at, message, remedy);
-            return;
+            self.add(Code::VIRTUAL_IP_OUTSIDE_SUBNET, at, message, remedy);
+            return false;
         }
         let least = if address.is_ipv4() { LEAST_V4 } else { LEAST_V6 };
         let is_apart = |node: &&&Node| {
@@ -78,14 +109,32 @@ impl Lint<'_> {
         };
         if let Some(node) = holders.iter().find(is_apart) {
             let message = format!("{address} is in no subnet of {}, which may hold it", node.name);
-            self.add(Code::VIRTUAL_IP_OUTSIDE_SUBNET, &at, message, remedy);
-        } else if let Some((subnet, prefix)) = estimate(vip, &holders, address)
+            self.add(Code::VIRTUAL_IP_OUTSIDE_SUBNET, at, message, remedy);
+            return false;
+        }
+        if let Some((subnet, prefix)) = estimated
             && masked(address, prefix) != subnet
         {
             let message =
                 format!("{address} is not in {subnet}/{prefix}, where the nodes are that may hold it");
-            self.add(Code::VIRTUAL_IP_PERHAPS_OUTSIDE_SUBNET, &at, message, remedy);
+            self.add(Code::VIRTUAL_IP_PERHAPS_OUTSIDE_SUBNET, at, message, remedy);
+            return false;
         }
+        true
+    }
+}
+
+/// What an address is in a subnet in which no host can have it.
+fn special(address: IpAddr, subnet: IpAddr, prefix: u8) -> Option<&'static str> {
+    match address {
+        IpAddr::V4(_) if address == subnet => Some("the network address"),
+        IpAddr::V4(v4) => {
+            let hosts = u32::MAX.checked_shr(u32::from(prefix)).unwrap_or(0);
+            let is_last = masked(address, prefix) == subnet && v4.to_bits() & hosts == hosts;
+            is_last.then_some("the broadcast address")
+        }
+        // RFC 4291 section 2.6.1.
+        IpAddr::V6(_) => (address == subnet).then_some("the anycast address of the routers"),
     }
 }
 

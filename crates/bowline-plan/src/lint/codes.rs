@@ -17,7 +17,7 @@ pub(super) struct Code {
 
 impl Code {
     /// In alphabetical order of their names.
-    const ALL: [Self; 27] = [
+    const ALL: [Self; 28] = [
         Self::ADDRESS_IN_SERVICE_RANGE,
         Self::ADVERTISED_NOT_SERVED,
         Self::API_PORT_SHARED,
@@ -41,6 +41,7 @@ impl Code {
         Self::SPOF,
         Self::TIMER_BUDGET,
         Self::VIRTUAL_IP_OUTSIDE_SUBNET,
+        Self::VIRTUAL_IP_PERHAPS_NETWORK_ADDRESS,
         Self::VIRTUAL_IP_PERHAPS_OUTSIDE_SUBNET,
         Self::VIRTUAL_IP_UNTRACKED,
         Self::VIRTUAL_IP_UNUSED,
@@ -229,6 +230,16 @@ impl Code {
                  has no address of its family, or none that shares the first 16 bits (of IPv6: 48) with it.",
         remedy: "Use a free address of the nodes' subnet; where they have one that is not described, name its link \
                  as `interface`.",
+    };
+
+    pub(super) const VIRTUAL_IP_PERHAPS_NETWORK_ADDRESS: Self = Self {
+        name: "virtual-ip-perhaps-network-address",
+        severity: Warning,
+        meaning: "A virtual IP seems to be the first or the last address of the subnet, which mean the network and everybody \
+                 in it (in IPv6 the first one means any of the routers; RFC 4291 section 2.6.1). Prefix lengths are not \
+                 described: the subnet is taken for the smallest of at least /24 (or /64) that holds the nodes' own \
+                 addresses. `bowline run` knows them, and refuses such an address.",
+        remedy: "Use a free address in between.",
     };
 
     pub(super) const VIRTUAL_IP_PERHAPS_OUTSIDE_SUBNET: Self = Self {

@@ -61,27 +61,46 @@ pub(super) fn address(text: &str) -> Result<IpAddr, Unreadable> {
     unreadable(format!("{shown} is not an IP address"), "write one such as 10.0.0.11 or fd00::11")
 }
 
-/// An address that a single machine can have.
+/// An address that a single machine can have, and others can reach.
 pub(super) fn unicast_address(text: &str) -> Result<IpAddr, Unreadable> {
     let address = address(text)?;
     let is_link_local = matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local());
     if is_link_local {
         return unreadable(format!("{text} is valid on one link alone"), "give an address others can reach");
     }
-    any_unicast_address(text)
+    match unassignable(address) {
+        Some(why) => unreadable(format!("{text} {why}"), "give the machine's own address"),
+        None => Ok(address),
+    }
 }
 
-/// The same, or one that is valid on its link alone.
-pub(super) fn any_unicast_address(text: &str) -> Result<IpAddr, Unreadable> {
+/// An address that can move between machines; one of IPv6 may be valid on its link alone. Loopback is refused here and not among
+/// machines' own: a whole cluster may be tried out on one machine, but there nothing moves.
+pub(super) fn virtual_address(text: &str) -> Result<IpAddr, Unreadable> {
     let address = address(text)?;
-    let is_broadcast = matches!(address, IpAddr::V4(v4) if v4.is_broadcast());
-    if address.is_unspecified() || address.is_multicast() || is_broadcast {
-        return unreadable(
-            format!("{text} is not the address of a machine"),
-            "give the machine's own address",
-        );
+    let loopback = address.is_loopback().then_some("leads everybody to their own machine");
+    match unassignable(address).or(loopback) {
+        Some(why) => unreadable(format!("{text} {why}"), "give a free address of the nodes' subnet"),
+        None => Ok(address),
     }
-    Ok(address)
+}
+
+/// Why no machine can have the address on a link.
+fn unassignable(address: IpAddr) -> Option<&'static str> {
+    if address.is_unspecified() {
+        return Some("stands for no address, or for any");
+    }
+    if address.is_multicast() {
+        return Some("is a multicast group");
+    }
+    match address {
+        IpAddr::V4(v4) if v4.is_broadcast() => Some("is everybody on a link"),
+        // RFC 1122 section 3.2.1.3.
+        IpAddr::V4(v4) if v4.octets().starts_with(&[0]) => Some("is in 0.0.0.0/8, which no machine can have"),
+        // RFC 1112 section 4: class E.
+        IpAddr::V4(v4) if v4.octets() >= [240, 0, 0, 0] => Some("is in 240.0.0.0/4, which is reserved"),
+        IpAddr::V4(_) | IpAddr::V6(_) => None,
+    }
 }
 
 /// A DNS name in lower case, as Kubernetes wants its nodes named (RFC 1123 section 2.1).
@@ -221,11 +240,16 @@ pub(super) fn version(text: &str) -> Result<(u16, u16), Unreadable> {
 /// A network link's name.
 pub(super) fn interface(text: &str) -> Result<String, Unreadable> {
     let is_fine = |c: char| c.is_ascii_graphic() && c != '/' && c != ':';
-    if text.is_empty() || text.len() > INTERFACE_LENGTH || !text.chars().all(is_fine) {
+    // As the kernel's dev_valid_name.
+    let is_reserved = matches!(text, "." | "..");
+    if text.is_empty() || text.len() > INTERFACE_LENGTH || is_reserved || !text.chars().all(is_fine) {
         return unreadable(
             format!("{} is not the name of a network interface", excerpt(text)),
             "write one such as eth0",
         );
+    }
+    if text == "lo" {
+        return unreadable("lo leads to its own machine alone", "name the link that the nodes share");
     }
     Ok(text.to_owned())
 }

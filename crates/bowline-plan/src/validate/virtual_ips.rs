@@ -110,10 +110,10 @@ impl Checker<'_, '_> {
         }
         let mut addresses = Vec::new();
         if let Some(address) = &given.address {
-            addresses.extend(self.read(&at.key("address"), text::any_unicast_address(address)));
+            addresses.extend(self.read(&at.key("address"), text::virtual_address(address)));
         }
         let list_at = at.key("addresses");
-        addresses.extend(self.list(&list_at, &given.addresses, text::any_unicast_address));
+        addresses.extend(self.list(&list_at, &given.addresses, text::virtual_address));
         if addresses.len() > ADDRESSES_LIMIT {
             let message = format!("{} addresses in one virtual router", addresses.len());
             let remedy =

@@ -17,6 +17,17 @@ pub struct Interfaces {
     addresses: Vec<Address>,
 }
 
+/// What an address is in a subnet in which no host can have it for itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reserved {
+    /// IPv4: the first one, which means the subnet (RFC 1812 section 4.2.2.11).
+    Network,
+    /// IPv4: the last one, which means everybody in it (RFC 1122 section 3.2.1.3).
+    Broadcast,
+    /// IPv6: the first one, which means any of the routers: every host that forwards answers for it (RFC 4291 section 2.6.1).
+    RouterAnycast,
+}
+
 impl Interfaces {
     pub(super) fn new(links: Vec<Link>, addresses: Vec<Address>) -> Self {
         Self { links, addresses }
@@ -104,6 +115,13 @@ impl Interfaces {
         (setting("disable_ipv6") && setting("addr_gen_mode")).then(|| Ipv6Addr::from_bits(address))
     }
 
+    /// What `address` means in the interface's subnet that holds it, with the prefix of that, where no host can have it for
+    /// itself.
+    pub fn reserved(&self, interface: u32, address: IpAddr) -> Option<(Reserved, u8)> {
+        let prefix = self.subnet_of(interface, address)?.prefix;
+        Some((reserved(address, prefix)?, prefix))
+    }
+
     /// Where this host has `address`, whoever added it.
     pub fn having(&self, address: IpAddr) -> impl Iterator<Item = &Address> {
         self.addresses.iter().filter(move |own| own.address == address)
@@ -127,6 +145,23 @@ impl Interfaces {
         self.addresses.iter().filter(move |own| {
             own.interface == interface && own.scope != Scope::Host && !own.is_ours() && own.is_usable()
         })
+    }
+}
+
+/// Subnets of two addresses have no such address (RFC 3021, RFC 6164), nor have single ones.
+fn reserved(address: IpAddr, prefix: u8) -> Option<Reserved> {
+    match address {
+        IpAddr::V4(_) if prefix >= 31 => None,
+        IpAddr::V4(v4) => {
+            let hosts = u32::MAX >> prefix;
+            match v4.to_bits() & hosts {
+                0 => Some(Reserved::Network),
+                host if host == hosts => Some(Reserved::Broadcast),
+                _ => None,
+            }
+        }
+        IpAddr::V6(_) if prefix >= 127 => None,
+        IpAddr::V6(v6) => (v6.to_bits() & (u128::MAX >> prefix) == 0).then_some(Reserved::RouterAnycast),
     }
 }
 

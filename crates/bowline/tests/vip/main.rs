@@ -9,6 +9,7 @@ mod conformance;
 mod interop;
 mod members;
 mod outage;
+mod refusals;
 mod reload;
 mod trouble;
 

@@ -27,12 +27,38 @@ fn durations_are_shown_as_one_writes_them() {
 fn addresses_say_what_was_meant() {
     assert!(address("::").is_ok() && unicast_address("::").is_err());
     assert!(unicast_address("127.0.0.11").is_ok());
-    assert!(any_unicast_address("fe80::1").is_ok() && unicast_address("fe80::1").is_err());
+    assert!(virtual_address("fe80::1").is_ok() && unicast_address("fe80::1").is_err());
     assert_eq!(remedy(unicast_address("[fd00::1]")), "write fd00::1");
     assert_eq!(remedy(unicast_address("10.0.0.0/8")), "write 10.0.0.0");
     assert_eq!(remedy(unicast_address("[fd00::1]:6443")), "write fd00::1; ports have their own field");
     assert_eq!(remedy(unicast_address("::ffff:10.0.0.1")), "write 10.0.0.1");
     assert!(unicast_address("010.0.0.1").is_err());
+}
+
+#[test]
+fn what_no_machine_can_have_is_no_address_of_one_and_cannot_move_either() {
+    for text in [
+        "0.0.0.0",
+        "0.1.2.3",
+        "224.0.0.18",
+        "239.255.255.255",
+        "240.0.0.1",
+        "255.255.255.255",
+        "::",
+        "ff02::12",
+        "::ffff:10.0.0.1",
+    ] {
+        assert!(unicast_address(text).is_err(), "a machine has {text}");
+        assert!(virtual_address(text).is_err(), "{text} moves");
+    }
+    for text in ["127.0.0.1", "127.9.9.9", "::1"] {
+        assert!(unicast_address(text).is_ok(), "a cluster on one machine has {text}");
+        assert!(virtual_address(text).is_err(), "{text} moves");
+    }
+    for text in ["1.0.0.1", "126.0.0.1", "223.255.255.254", "10.0.0.100", "fd00::100", "2001:db8::1"] {
+        assert!(unicast_address(text).is_ok() && virtual_address(text).is_ok(), "{text} is refused");
+    }
+    assert_eq!(remedy(virtual_address("127.0.0.1")), "give a free address of the nodes' subnet");
 }
 
 #[test]

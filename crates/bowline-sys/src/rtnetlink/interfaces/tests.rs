@@ -159,3 +159,27 @@ fn a_subnet_covers_what_begins_like_it() {
     assert!(!covers("0.0.0.0/0", "2001:db8::1"), "another family");
     assert!(!covers("10.0.0.5/33", "10.0.0.5"), "no such prefix");
 }
+
+#[test]
+fn the_ends_of_a_subnet_belong_to_no_host() {
+    let here = |own: &str| Interfaces::new(vec![link(2, "eth0")], vec![address(2, own)]);
+    for (own, asked, expected) in [
+        ("10.0.0.5/24", "10.0.0.0", Some((Reserved::Network, 24))),
+        ("10.0.0.5/24", "10.0.0.255", Some((Reserved::Broadcast, 24))),
+        ("10.0.0.5/24", "10.0.0.1", None),
+        ("10.0.0.5/24", "10.0.0.254", None),
+        ("10.0.0.5/16", "10.0.1.0", None),
+        ("10.0.0.5/16", "10.0.0.255", None),
+        ("10.0.0.5/30", "10.0.0.4", Some((Reserved::Network, 30))),
+        ("10.0.0.5/30", "10.0.0.7", Some((Reserved::Broadcast, 30))),
+        ("10.0.0.5/31", "10.0.0.4", None),
+        ("10.0.0.5/32", "10.0.0.5", None),
+        ("10.0.0.5/24", "10.0.1.0", None),
+        ("2001:db8::2/64", "2001:db8::", Some((Reserved::RouterAnycast, 64))),
+        ("2001:db8::2/64", "2001:db8::ffff:ffff:ffff:ffff", None),
+        ("2001:db8::3/127", "2001:db8::2", None),
+    ] {
+        assert_eq!(here(own).reserved(2, asked.parse().unwrap()), expected, "{asked} beside {own}");
+    }
+    assert_eq!(here("10.0.0.5/24").reserved(3, "10.0.0.0".parse().unwrap()), None, "of another interface");
+}

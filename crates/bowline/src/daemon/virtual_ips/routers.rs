@@ -1,7 +1,7 @@
 //! From a planned virtual router to one that can run here: which interface, which source address, which protocol.
 
 use bowline_plan::{Detection, NodePlan, Peers as Accept, VirtualRouter, WhenAllBad as Planned};
-use bowline_sys::rtnetlink::{Interfaces, Link, Rtnetlink};
+use bowline_sys::rtnetlink::{Interfaces, Link, Reserved, Rtnetlink};
 use bowline_vip::{Router, lease_for};
 use bowline_vrrp::{
     Addresses, CAN_SERVE_MIN, Centiseconds, ChecksumForm, Config, Password, Peers, Priority, Protocol,
@@ -31,6 +31,7 @@ pub(super) fn routers(plan: &NodePlan) -> Result<Vec<Router>, Vec<String>> {
 
 fn one(plan: &NodePlan, router: &VirtualRouter, interfaces: &Interfaces) -> Result<Router, String> {
     let link = interface(router, interfaces)?;
+    refuse_reserved(router, link, interfaces)?;
     let source = source(router, link, interfaces)?;
     let others: Vec<IpAddr> = router.peers.iter().filter_map(|peer| peer.address).collect();
     let transport = match router.unicast {
@@ -94,6 +95,23 @@ fn interface<'a>(router: &VirtualRouter, interfaces: &'a Interfaces) -> Result<&
             Err(format!("{address} is in the subnets of {}; name one as `interface`", names.join(" and ")))
         }
     }
+}
+
+/// The ends of a subnet mean the subnet, or everybody in it: only the interface knows where they are.
+fn refuse_reserved(router: &VirtualRouter, link: &Link, interfaces: &Interfaces) -> Result<(), String> {
+    let reserved = |address: &IpAddr| {
+        interfaces.reserved(link.index, *address).map(|(what, prefix)| (*address, what, prefix))
+    };
+    let Some((address, what, prefix)) = router.addresses.iter().find_map(reserved) else { return Ok(()) };
+    let what = match what {
+        Reserved::Network => "the network address",
+        Reserved::Broadcast => "the broadcast address",
+        Reserved::RouterAnycast => "the anycast address of the routers",
+    };
+    Err(format!(
+        "{address} is {what} of its /{prefix} on {}; use a free address between the first and the last of it",
+        link.name
+    ))
 }
 
 /// Where adverts come from (RFC 9568 section 5.1.1.1, 5.1.2.1).
