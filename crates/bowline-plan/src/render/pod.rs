@@ -48,8 +48,9 @@ pub fn static_pod(
             )
         })
         .collect();
+    let of_host = if needs.is_tuning { OF_HOST } else { "" };
     Ok(format!(
-        "apiVersion: v1\nkind: Pod\nmetadata:\n  name: bowline\n  namespace: kube-system\n  labels:\n    \
+        "{of_host}apiVersion: v1\nkind: Pod\nmetadata:\n  name: bowline\n  namespace: kube-system\n  labels:\n    \
          app.kubernetes.io/name: bowline\nspec:\n  hostNetwork: true\n  dnsPolicy: Default\n  \
          priorityClassName: system-node-critical\n  terminationGracePeriodSeconds: {}\n  tolerations:\n  - operator: Exists\n  \
          containers:\n  - name: bowline\n    image: {}\n    imagePullPolicy: IfNotPresent\n    args:\n{command}\
@@ -62,6 +63,16 @@ pub fn static_pod(
         probes(cluster.admin()),
     ))
 }
+
+/// What the host has to have where the interface of a virtual MAC cannot be told: a container's `/proc/sys` is read-only, and the
+/// kubelet refuses `sysctls` of the network for a pod in the host's.
+const OF_HOST: &str = "\
+# Needs of the host, before the pod starts:
+#   sysctl -w net.ipv6.conf.default.accept_ra=0     (kept in /etc/sysctl.d; 1 will do where net.ipv6.conf.all.forwarding is 1)
+# The interface of a virtual MAC over IPv6 must not take routers' advertisements. New interfaces begin with the default, and
+# in a container /proc/sys is read-only: bowline refuses to start there with another value. Interfaces that are there keep
+# theirs.
+";
 
 /// Alive is a process that answers; ready is one that reaches an API server.
 fn probes(admin: &AdminListen) -> String {

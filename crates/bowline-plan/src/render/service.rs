@@ -41,7 +41,7 @@ pub fn systemd(
     let capabilities: Vec<&str> = needs.capabilities.iter().copied().collect();
     // Adverts are sent in real time, so that a busy host does not lose its address.
     let realtime = if needs.capabilities.contains(REALTIME) { "" } else { "RestrictRealtime=yes\n" };
-    let hardening = if needs.is_tuning { HARDENING.replace(NO_TUNING, "") } else { HARDENING.to_owned() };
+    let hardening = if needs.is_tuning { HARDENING.replace(NO_TUNING, TUNING) } else { HARDENING.to_owned() };
     Ok(format!(
         "[Unit]\nDescription=Keeps the Kubernetes API reachable from this node\nWants=network-online.target\n\
          After=network-online.target\nBefore=kubelet.service\nStartLimitIntervalSec=0\n\n\
@@ -61,6 +61,12 @@ const REALTIME: &str = "CAP_SYS_NICE";
 
 /// What stands in [`HARDENING`] and makes `/proc/sys` read-only.
 const NO_TUNING: &str = "ProtectKernelTunables=yes\n";
+
+/// What stands there instead where [`Needs::is_tuning`].
+const TUNING: &str = "\
+# Not ProtectKernelTunables: the interface of a virtual MAC is kept from taking routers' IPv6 advertisements by
+# its accept_ra in /proc/sys alone. Add it where net.ipv6.conf.default.accept_ra is 0.
+";
 
 /// What no node needs, nearly.
 const HARDENING: &str = "\
@@ -89,7 +95,7 @@ pub(super) struct Needs {
     pub(super) capabilities: BTreeSet<&'static str>,
     pub(super) families: Vec<&'static str>,
     /// To write to `/proc/sys`: by nothing else the interface of a virtual MAC can be kept from taking routers' IPv6 advertisements.
-    is_tuning: bool,
+    pub(super) is_tuning: bool,
 }
 
 impl Needs {

@@ -106,6 +106,10 @@ impl fmt::Display for VirtualLinkError {
                     "{name} is another program's interface: rename it, or remove it: ip link del {name}"
                 )
             }
+            Self::Kernel(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => write!(
+                f,
+                "{error}: /proc/sys cannot be written here, so have the host set net.ipv6.conf.default.accept_ra to 0"
+            ),
             Self::Kernel(error) => write!(f, "{error}"),
         }
     }

@@ -219,3 +219,10 @@ fn every_prefix_of_what_the_kernel_says_of_a_link_is_safe() {
     let whole = read(&link.bytes).unwrap();
     assert_eq!((whole.parent, whole.arp), (Some(9), Some(Arp { ignore: 18, announce: 17 })));
 }
+
+#[test]
+fn a_read_only_proc_sys_is_told_with_what_the_host_has_to_have() {
+    let told = |errno: Errno| VirtualLinkError::Kernel(errno.into()).to_string();
+    assert!(told(Errno::ROFS).contains("set net.ipv6.conf.default.accept_ra to 0"), "{}", told(Errno::ROFS));
+    assert!(!told(Errno::PERM).contains("accept_ra"), "{}", told(Errno::PERM));
+}
