@@ -12,7 +12,7 @@ mod wire;
 
 pub use interfaces::{Interfaces, Reserved};
 pub use lease::{Held, HoldError, Lease, OUR_MARK, Removal, Renewal};
-pub use virtual_link::{VirtualLinkError, VirtualMac};
+pub use virtual_link::{Before, VirtualLinkError, VirtualMac};
 pub use watch::{Change, Watch};
 
 use std::io;

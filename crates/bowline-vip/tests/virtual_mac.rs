@@ -18,6 +18,7 @@ use std::io::{Read, Write};
 use std::net::{IpAddr, TcpListener, TcpStream};
 use std::process::Command;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 const V6: [&str; 2] = ["fe80::9:100", "2001:db8::100"];
 
@@ -69,6 +70,14 @@ fn of(vips: &[&str]) -> VirtualMac {
 
 fn own_link(host: &Host, vips: &[&str]) -> Option<Link> {
     host.netlink().interfaces().unwrap().by_name(&of(vips).link_name()).cloned()
+}
+
+/// As an operator does it.
+#[track_caller]
+fn remove_link(host: &Host, name: &str) {
+    let mut command = Command::new("ip");
+    command.args(["link", "del", name]);
+    assert!(host.inside(|| command.status()).unwrap().success());
 }
 
 /// How an interface speaks of addresses.
@@ -230,7 +239,7 @@ fn what_is_done_to_its_link_is_undone() {
         node.wait_held(&a, vips[0]);
         let name = of(vips).link_name();
         let before = own_link(&a, vips).unwrap();
-        a.netlink().remove_virtual_link(of(vips)).unwrap();
+        remove_link(&a, &name);
         let is_another = || own_link(&a, vips).is_some_and(|link| link.index != before.index);
         wait_until("another link", is_another);
         vips.iter().for_each(|vip| node.wait_held(&a, vip));
@@ -242,8 +251,46 @@ fn what_is_done_to_its_link_is_undone() {
         assert!(node.tally().leases_lost > lost, "connections may have been lost");
         assert_eq!(node.state(), State::Active);
         node.vips.leave();
-        assert_eq!(own_link(&a, vips), None);
+        assert_eq!((own_link(&a, vips), as_it_was(&a)), (None, true));
     }
+}
+
+#[test]
+fn the_interface_is_as_it_was_although_somebody_has_removed_the_link_that_tells() {
+    let Some(([a, ..], _switch)) = hosts() else { return };
+    let node = start(&a, &[VIP]);
+    node.wait_held(&a, VIP);
+    assert!(!as_it_was(&a));
+    // So it is not made anew before its end.
+    node.stand.keeper_hangs.store(true, Ordering::Relaxed);
+    wait_until("the keeper hangs", || node.stand.keeper_waits.load(Ordering::Relaxed));
+    remove_link(&a, &of(&[VIP]).link_name());
+    let Node { vips, stand, memory } = node;
+    std::thread::scope(|scope| {
+        scope.spawn(|| vips.leave());
+        memory.wait_for(|event| {
+            let Event::Router { event: bowline_vrrp::Event::Transition { to, .. }, .. } = event else {
+                return false;
+            };
+            *to == State::Initialize
+        });
+        stand.keeper_hangs.store(false, Ordering::Relaxed);
+    });
+    assert_eq!((own_link(&a, &[VIP]), as_it_was(&a)), (None, true));
+}
+
+#[test]
+fn so_it_is_when_the_daemon_is_killed_after_that() {
+    let Some(([a, ..], _switch)) = hosts() else { return };
+    let mut daemon = Daemon::start_virtual(&a, &[VIP]);
+    wait_until("the address", || a.has(VIP));
+    daemon.guard();
+    daemon.freeze();
+    remove_link(&a, &of(&[VIP]).link_name());
+    assert!(!as_it_was(&a));
+    daemon.kill();
+    wait_until("all is as it was", || as_it_was(&a));
+    assert_eq!(own_link(&a, &[VIP]), None);
 }
 
 #[test]

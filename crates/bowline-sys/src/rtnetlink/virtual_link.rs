@@ -13,7 +13,12 @@
 //! * where `rp_filter` is strict, what comes in by the link is dropped, because replies leave by the parent.
 //!
 //! What has to be set on the parent for that is written on the link, as its alias, so that whoever removes the last one restores it,
-//! and after a crash knows what to restore. IPv6 needs none of it: there each link speaks of its own addresses alone.
+//! and after a crash knows what to restore. Anybody can remove the link: whoever holds it remembers, too ([`Before`]). IPv6 needs none
+//! of it: there each link speaks of its own addresses alone.
+
+mod before;
+
+pub use before::Before;
 
 use std::fmt;
 use std::io;
@@ -25,6 +30,7 @@ use super::{Link, Rtnetlink, wire};
 use crate::mac::Mac;
 use crate::netlink::{Encoder, NLM_F_CREATE, NLM_F_EXCL, attributes, c_string, u32_at};
 use crate::vrrp_socket::Family;
+use before::Arp;
 
 /// What the driver calls a link with an address of its own on another link.
 const MACVLAN: &str = "macvlan";
@@ -32,15 +38,8 @@ const MACVLAN: &str = "macvlan";
 /// Below the least that IPv6 works with (RFC 8200 section 5), so that the kernel has none of it on the link; only ARP is sent by it.
 const MTU_WITHOUT_IPV6: u32 = 576;
 
-/// Answer for addresses of the interface that was asked.
-const ANSWER_FOR_OWN: u32 = 1;
-/// Ask as an address of the interface that asks.
-const ASK_AS_OWN: u32 = 2;
 /// The sender must be reachable, by whatever interface. Not zero: of the interface's value and that for all the larger counts.
 const LOOSE: u32 = 2;
-
-/// How the alias begins.
-const ALIAS: &str = "bowline virtual router";
 
 /// The virtual router that a link belongs to: its name, and its Ethernet address.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -133,34 +132,55 @@ impl From<VirtualLinkError> for io::Error {
 }
 
 impl Rtnetlink {
+    /// How the interface numbered `parent` is without virtual links on it, as far as the link of `of` changes that; none for IPv6. To be
+    /// asked before the link is made.
+    ///
+    /// # Errors
+    /// `ENODEV` without the interface, and when the kernel does not list links.
+    pub fn before_virtual_link(&self, parent: u32, of: VirtualMac) -> io::Result<Option<Before>> {
+        match of.family {
+            Family::V4 => self.arp_before(parent).map(|arp| Some(Before { parent, arp })),
+            Family::V6 => Ok(None),
+        }
+    }
+
     /// Has the link of `of` on the interface numbered `parent`, up and ready for addresses; one that is there stays, also an earlier
-    /// process's.
+    /// process's. `before` is what [`Self::before_virtual_link`] said when the link was made first: one that somebody has removed since
+    /// is made anew while the interface is not as it was. Asked here when there is none, or one of another interface.
     ///
     /// Where `of` serves IPv6 the calling thread must be in the namespace of this socket.
     ///
     /// # Errors
     /// See [`VirtualLinkError`]; nothing half made stays.
-    pub fn hold_virtual_link(&self, parent: u32, of: VirtualMac) -> Result<Link, VirtualLinkError> {
+    pub fn hold_virtual_link(
+        &self,
+        parent: u32,
+        of: VirtualMac,
+        before: Option<Before>,
+    ) -> Result<Link, VirtualLinkError> {
         let found = self.add_virtual_link(parent, of)?;
-        let finished = self.finish(parent, of, &found).and_then(|()| {
+        let finished = self.finish(parent, of, &found, before).and_then(|()| {
             let link = self.found(&of.link_name())?.map(|found| found.link);
             link.ok_or_else(|| io::Error::from(Errno::NODEV))
         });
         Ok(finished.inspect_err(|_| {
             // Why it failed matters more than that this does too.
-            let _ = self.remove_virtual_link(of);
+            let _ = self.remove_virtual_link(of, before);
         })?)
     }
 
     /// Removes the link of `of`, in this process's or an earlier one's making, with its addresses; with the last one on its
-    /// parent everything there is as it was.
+    /// parent everything there is as it was, by what the link tells, or, where somebody has removed it, by `before`.
     ///
     /// # Errors
     /// `EPERM` without `CAP_NET_ADMIN`. Another program's link of the name is none of ours, and stays.
-    pub fn remove_virtual_link(&self, of: VirtualMac) -> io::Result<Removal> {
+    pub fn remove_virtual_link(&self, of: VirtualMac, before: Option<Before>) -> io::Result<Removal> {
         match self.found(&of.link_name())? {
-            Some(found) if found.is_of(of) => self.remove_found(&found),
-            Some(_) | None => Ok(Removal::WasGone),
+            Some(found) if found.is_of(of) => self.remove_found(&found, before),
+            Some(_) | None => {
+                before.map_or(Ok(()), |before| self.restore(before))?;
+                Ok(Removal::WasGone)
+            }
         }
     }
 
@@ -169,9 +189,9 @@ impl Rtnetlink {
     /// # Errors
     /// As [`Self::hold_virtual_link`].
     pub fn try_virtual_link(&self, parent: u32, of: VirtualMac) -> Result<(), VirtualLinkError> {
-        self.remove_virtual_link(of)?;
+        self.remove_virtual_link(of, None)?;
         let found = self.add_virtual_link(parent, of)?;
-        self.remove_found(&found)?;
+        self.remove_found(&found, None)?;
         Ok(())
     }
 
@@ -185,7 +205,7 @@ impl Rtnetlink {
         let mut removed = Vec::new();
         for found in self.all_found()?.iter().filter(|found| is_ours(found)) {
             let has_address = self.addresses()?.iter().any(|own| own.interface == found.link.index);
-            if !has_address && self.remove_found(found)? == Removal::Removed {
+            if !has_address && self.remove_found(found, None)? == Removal::Removed {
                 removed.extend(found.owner());
             }
         }
@@ -199,7 +219,7 @@ impl Rtnetlink {
             Some(found) if !found.is_of(of) => return Err(VirtualLinkError::Foreign { name }),
             Some(found) if found.parent == Some(parent) => return Ok(found),
             Some(found) => {
-                self.remove_found(&found)?;
+                self.remove_found(&found, None)?;
             }
             None => {}
         }
@@ -224,12 +244,16 @@ impl Rtnetlink {
     }
 
     /// Everything but the link itself, in an order that lets nothing be said wrongly meanwhile.
-    fn finish(&self, parent: u32, of: VirtualMac, found: &Found) -> io::Result<()> {
+    fn finish(&self, parent: u32, of: VirtualMac, found: &Found, before: Option<Before>) -> io::Result<()> {
         let index = found.link.index;
         match of.family {
             Family::V4 => {
-                self.raise_parent(parent, found)?;
-                self.set_arp(index, &[(wire::ARP_IGNORE, ANSWER_FOR_OWN), (wire::RP_FILTER, LOOSE)], None)?;
+                self.raise_parent(parent, found, before)?;
+                self.set_arp(
+                    index,
+                    &[(wire::ARP_IGNORE, before::ANSWER_FOR_OWN), (wire::RP_FILTER, LOOSE)],
+                    None,
+                )?;
             }
             Family::V6 => {
                 self.set_no_own_address(index)?;
@@ -242,38 +266,50 @@ impl Rtnetlink {
     }
 
     /// Has the parent speak of its own addresses alone. How it was is written on the link first.
-    fn raise_parent(&self, parent: u32, found: &Found) -> io::Result<()> {
-        let of_parent = self.found_by(|request| wire::link_header(request, parent, 0, 0))?;
-        let now = of_parent.and_then(|parent| parent.arp).ok_or_else(|| io::Error::from(Errno::NODEV))?;
-        let raised = now.raised();
+    fn raise_parent(&self, parent: u32, found: &Found, before: Option<Before>) -> io::Result<()> {
         if found.before().is_none() {
-            // Another link may have raised it already, and knows how it was before.
-            let sibling = || -> io::Result<Option<Arp>> {
-                let all = self.all_found()?;
-                Ok(all.iter().filter(|other| other.parent == Some(parent)).find_map(Found::before))
+            let before = match before.filter(|before| before.parent == parent) {
+                Some(before) => before.arp,
+                None => self.arp_before(parent)?,
             };
-            let before = if now == raised { sibling()?.unwrap_or(now) } else { now };
             self.set_arp(found.link.index, &[], Some(before))?;
         }
+        let now = self.arp_of(parent)?;
+        let raised = now.raised();
         if now == raised { Ok(()) } else { self.set_arp(parent, &raised.settings(), None) }
     }
 
-    fn remove_found(&self, found: &Found) -> io::Result<Removal> {
+    fn arp_of(&self, interface: u32) -> io::Result<Arp> {
+        let found = self.found_by(|request| wire::link_header(request, interface, 0, 0))?;
+        found.and_then(|found| found.arp).ok_or_else(|| io::Error::from(Errno::NODEV))
+    }
+
+    fn arp_before(&self, parent: u32) -> io::Result<Arp> {
+        let now = self.arp_of(parent)?;
+        if now != now.raised() {
+            return Ok(now);
+        }
+        // A link that is on it may have raised it, and knows how it was before.
+        let all = self.all_found()?;
+        let told = all.iter().filter(|link| link.parent == Some(parent)).find_map(Found::before);
+        Ok(told.unwrap_or(now))
+    }
+
+    fn remove_found(&self, found: &Found, before: Option<Before>) -> io::Result<Removal> {
         let mut request = Encoder::default();
         wire::link_header(&mut request, found.link.index, 0, 0);
-        match self.netlink.ask(wire::RTM_DELLINK, 0, &request) {
-            Ok(()) => {}
-            Err(error) if Errno::from_io_error(&error) == Some(Errno::NODEV) => return Ok(Removal::WasGone),
+        let removal = match self.netlink.ask(wire::RTM_DELLINK, 0, &request) {
+            Ok(()) => Removal::Removed,
+            Err(error) if Errno::from_io_error(&error) == Some(Errno::NODEV) => Removal::WasGone,
             Err(error) => return Err(error),
-        }
-        if let (Some(parent), Some(before)) = (found.parent, found.before()) {
-            self.restore_parent(parent, before)?;
-        }
-        Ok(Removal::Removed)
+        };
+        let told = found.parent.zip(found.before()).map(|(parent, arp)| Before { parent, arp });
+        told.or(before).map_or(Ok(()), |before| self.restore(before))?;
+        Ok(removal)
     }
 
     /// Unless another virtual link is on it, or somebody has changed it since.
-    fn restore_parent(&self, parent: u32, before: Arp) -> io::Result<()> {
+    fn restore(&self, Before { parent, arp: before }: Before) -> io::Result<()> {
         let all = self.all_found()?;
         if all.iter().any(|other| other.parent == Some(parent) && other.before().is_some()) {
             return Ok(());
@@ -374,33 +410,6 @@ impl Found {
     fn before(&self) -> Option<Arp> {
         self.owner()?;
         Arp::of_alias(self.alias.as_deref()?)
-    }
-}
-
-/// How an interface speaks of addresses (`net.ipv4.conf`).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Arp {
-    ignore: u32,
-    announce: u32,
-}
-
-impl Arp {
-    fn raised(self) -> Self {
-        Self { ignore: self.ignore.max(ANSWER_FOR_OWN), announce: self.announce.max(ASK_AS_OWN) }
-    }
-
-    fn settings(self) -> [(u16, u32); 2] {
-        [(wire::ARP_IGNORE, self.ignore), (wire::ARP_ANNOUNCE, self.announce)]
-    }
-
-    fn to_alias(self) -> String {
-        format!("{ALIAS}; before it arp_ignore={} arp_announce={}", self.ignore, self.announce)
-    }
-
-    fn of_alias(alias: &str) -> Option<Self> {
-        let rest = alias.strip_prefix(ALIAS)?.strip_prefix("; before it arp_ignore=")?;
-        let (ignore, announce) = rest.split_once(" arp_announce=")?;
-        Some(Self { ignore: ignore.parse().ok()?, announce: announce.parse().ok()? })
     }
 }
 

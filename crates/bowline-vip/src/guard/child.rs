@@ -173,7 +173,7 @@ impl Watch {
         for Armed { will, .. } in self.armed.values() {
             if let Some(of) = will.virtual_link {
                 let (name, addresses) = (of.link_name(), &will.addresses);
-                match self.netlink.remove_virtual_link(of) {
+                match self.netlink.remove_virtual_link(of, will.before) {
                     Ok(_) => {
                         eprintln!("bowline guard: the daemon is gone, and so is {name} with {addresses:?}")
                     }

@@ -41,6 +41,7 @@ fn a_guard_that_cannot_be_told_anything_is_replaced_and_nothing_is_left_of_it() 
     let will = Will {
         interface: 1,
         virtual_link: None,
+        before: None,
         source: [10, 0, 0, 1].into(),
         adverts: Vec::new(),
         addresses: Vec::new(),

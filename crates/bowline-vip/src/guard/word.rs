@@ -1,6 +1,6 @@
 //! What the daemon tells its guard: lines of text, so that one half of a line is never taken for another one.
 
-use bowline_sys::rtnetlink::VirtualMac;
+use bowline_sys::rtnetlink::{Before, VirtualMac};
 use std::fmt;
 use std::net::IpAddr;
 
@@ -11,6 +11,8 @@ pub(crate) struct Will {
     pub(crate) interface: u32,
     /// Whose link is to be removed, with the addresses on it; none when they are on the interface.
     pub(crate) virtual_link: Option<VirtualMac>,
+    /// How the interface was before that.
+    pub(crate) before: Option<Before>,
     /// Where the adverts come from.
     pub(crate) source: IpAddr,
     /// Adverts of priority 0, ready to be sent, each with its destination.
@@ -21,6 +23,8 @@ pub(crate) struct Will {
 
 /// Stands before the name of a link of the router's own.
 const LINK: &str = "@";
+/// Stands before how the interface was.
+const BEFORE: &str = "~";
 
 /// One line.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -44,6 +48,9 @@ impl fmt::Display for Word {
                 if let Some(of) = will.virtual_link {
                     write!(f, " {LINK}{}", of.link_name())?;
                 }
+                if let Some(before) = will.before {
+                    write!(f, " {BEFORE}{before}")?;
+                }
                 for (destination, bytes) in &will.adverts {
                     write!(f, " {destination}=")?;
                     bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
@@ -66,10 +73,15 @@ impl Word {
                 let router = words.next()?.parse().ok()?;
                 let (interface, source) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
                 let (adverts, addresses) = (Vec::new(), Vec::new());
-                let mut will = Will { interface, virtual_link: None, source, adverts, addresses };
+                let (virtual_link, before) = (None, None);
+                let mut will = Will { interface, virtual_link, before, source, adverts, addresses };
                 for word in words.by_ref() {
                     if let Some(name) = word.strip_prefix(LINK) {
                         will.virtual_link = Some(VirtualMac::of_link_name(name)?);
+                        continue;
+                    }
+                    if let Some(before) = word.strip_prefix(BEFORE) {
+                        will.before = Some(Before::parse(before)?);
                         continue;
                     }
                     match word.split_once('=') {
@@ -107,6 +119,7 @@ mod tests {
         let will = Will {
             interface: 7,
             virtual_link: None,
+            before: None,
             source: "fe80::1".parse().unwrap(),
             adverts: vec![
                 ("ff02::12".parse().unwrap(), vec![0x31, 0, 0xff]),
@@ -117,8 +130,11 @@ mod tests {
         let daemon = Word::Daemon { pid: 77 };
         let on_its_own = Will { virtual_link: VirtualMac::of_link_name("bl-51-6"), ..will.clone() };
         assert!(on_its_own.virtual_link.is_some());
+        let remembers = Will { before: Before::parse("7/0/1"), ..on_its_own.clone() };
+        assert!(remembers.before.is_some());
         let armed = |will| Word::Armed { router: 3, will };
-        for word in [daemon, armed(will), armed(on_its_own), Word::Disarmed { router: 3 }, Word::Farewell] {
+        let wills = [will, on_its_own, remembers].map(armed);
+        for word in wills.into_iter().chain([daemon, Word::Disarmed { router: 3 }, Word::Farewell]) {
             assert_eq!(Word::parse(&word.to_string()), Some(word));
         }
     }
@@ -135,6 +151,7 @@ mod tests {
             "armed 1 2 10.0.0.1 10.0.0.2=é0",
             "armed 1 2 10.0.0.1 nothing",
             "armed 1 2 10.0.0.1 @eth0",
+            "armed 1 2 10.0.0.1 ~2/0",
             "disarmed",
             "disarmed -1",
             "disarmed 1 2",

@@ -10,7 +10,7 @@ use crate::guard::Will;
 use crate::shared::{Known, Shared, now};
 use bowline_sansio::Instant;
 use bowline_sys::mac::Mac;
-use bowline_sys::rtnetlink::{Held, HoldError, Lease, Link, Renewal};
+use bowline_sys::rtnetlink::{Before, Held, HoldError, Lease, Link, Renewal};
 use bowline_vrrp::timers::replaced_after;
 use bowline_vrrp::{Config, Fault, Loss, adverts};
 use std::net::IpAddr;
@@ -47,6 +47,8 @@ pub(crate) struct Kept {
     pub(super) done: Order,
     /// A link of its own, while it has one.
     pub(super) seat: Option<Seat>,
+    /// How the interface was before it got one.
+    pub(super) before: Option<Before>,
     pub(super) held: Vec<(Lease, Held)>,
     /// All of them are there, as far as we know.
     pub(super) whole: bool,
@@ -79,6 +81,7 @@ impl Kept {
             mac: link.mac,
             done: Order::FIRST,
             seat: None,
+            before: None,
             held: Vec::new(),
             whole: false,
             until: Instant::ORIGIN,
@@ -179,6 +182,7 @@ impl Kept {
     fn hold(&mut self, turn: &mut Turn<'_>) -> Outcome {
         let config = self.cell.config();
         self.drop_others(turn, &config);
+        self.remember_interface(turn);
         // Before the first address is there: killed in between, it would stay for a whole lease.
         turn.guard.arm(self.id, &self.will(&config));
         let Some(seat) = self.take_seat(turn, &config) else { return Outcome::NotHeld };
@@ -257,6 +261,7 @@ impl Kept {
         Will {
             interface: self.cell.interface(),
             virtual_link: self.cell.virtual_link,
+            before: self.before,
             source: config.settings().source,
             adverts: farewells.map(|advert| (advert.destination, advert.bytes.to_vec())).collect(),
             addresses: config.settings().addresses.as_slice().to_vec(),

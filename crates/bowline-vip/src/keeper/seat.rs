@@ -38,10 +38,21 @@ fn expect_solicitations(link: &Link, config: &Config) -> io::Result<VrrpSocket> 
 }
 
 impl Kept {
+    /// How the interface is before there is a link of its own on it, which anybody can remove together with what it tells.
+    pub(super) fn remember_interface(&mut self, turn: &mut Turn<'_>) {
+        let Some(of) = self.cell.virtual_link else { return };
+        let interface = self.cell.interface();
+        if self.before.is_none_or(|before| before.parent() != interface) {
+            // Who cannot see it cannot make a link on it, which is told.
+            self.before = turn.hands.rtnetlink.before_virtual_link(interface, of).ok().flatten();
+            turn.let_others_in();
+        }
+    }
+
     /// The number of what the addresses can be added to now; it is told when there is nothing.
     pub(super) fn take_seat(&mut self, turn: &mut Turn<'_>, config: &Config) -> Option<u32> {
         let Some(of) = self.cell.virtual_link else { return Some(self.cell.interface()) };
-        let taken = turn.hands.rtnetlink.hold_virtual_link(self.cell.interface(), of);
+        let taken = turn.hands.rtnetlink.hold_virtual_link(self.cell.interface(), of, self.before);
         turn.let_others_in();
         match taken {
             Ok(link) => {
@@ -58,8 +69,9 @@ impl Kept {
 
     /// When no address is needed any more.
     pub(super) fn leave_seat(&mut self, turn: &mut Turn<'_>) {
+        let before = self.before.take();
         let Some(Seat { of, .. }) = self.seat.take() else { return };
-        let removed = turn.hands.rtnetlink.remove_virtual_link(of);
+        let removed = turn.hands.rtnetlink.remove_virtual_link(of, before);
         turn.let_others_in();
         if let Err(error) = removed {
             let (router, error) = (Arc::clone(&self.cell.name), error.to_string());

@@ -24,8 +24,25 @@ fn ends() -> Option<(End, End)> {
     }
 }
 
+impl Rtnetlink {
+    /// As anybody can do it who knows nothing of us.
+    fn delete_link(&self, of: VirtualMac) {
+        let mut request = Encoder::default();
+        wire::link_header(&mut request, 0, 0, 0);
+        request.attribute(wire::IFLA_IFNAME, &c_string(&of.link_name()));
+        self.netlink.ask(wire::RTM_DELLINK, 0, &request).unwrap();
+    }
+
+    fn set_alias(&self, index: u32, alias: &str) {
+        let mut request = Encoder::default();
+        wire::link_header(&mut request, index, 0, 0);
+        request.attribute(wire::IFLA_IFALIAS, alias.as_bytes());
+        self.netlink.ask(wire::RTM_SETLINK, 0, &request).unwrap();
+    }
+}
+
 fn make(end: &End, of: VirtualMac) -> Link {
-    end.inside(|| end.netlink.hold_virtual_link(end.link().index, of)).unwrap()
+    end.inside(|| end.netlink.hold_virtual_link(end.link().index, of, None)).unwrap()
 }
 
 fn arp_of(end: &End, name: &str) -> Arp {
@@ -73,6 +90,16 @@ fn what_was_before_is_read_back_and_nothing_else_is() {
     assert_eq!(Arp::of_alias(&before.to_alias()), Some(before));
     for other in ["", "bowline virtual router", "mine", "bowline virtual router; before it arp_ignore=x"] {
         assert_eq!(Arp::of_alias(other), None, "{other}");
+    }
+}
+
+#[test]
+fn what_is_remembered_is_read_back_and_nothing_else_is() {
+    let before = Before { parent: 7, arp: Arp { ignore: 0, announce: 1 } };
+    assert_eq!(before.to_string(), "7/0/1");
+    assert_eq!(Before::parse(&before.to_string()), Some(before));
+    for other in ["", "7", "7/0", "7/0/1/2", "7/0/1/x", "7/0/x", "7/0/-1", "7//1"] {
+        assert_eq!(Before::parse(other), None, "{other}");
     }
 }
 
@@ -130,16 +157,61 @@ fn with_the_last_link_the_parent_is_as_it_was() {
     make(&left, other);
     let raised = Arp { ignore: 1, announce: 2 };
     assert_eq!(arp_of(&left, "left0"), raised);
-    assert_eq!(left.netlink.remove_virtual_link(V4).unwrap(), Removal::Removed);
+    assert_eq!(left.netlink.remove_virtual_link(V4, None).unwrap(), Removal::Removed);
     assert_eq!(arp_of(&left, "left0"), raised, "the other one is there");
-    assert_eq!(left.netlink.remove_virtual_link(other).unwrap(), Removal::Removed);
+    assert_eq!(left.netlink.remove_virtual_link(other, None).unwrap(), Removal::Removed);
     assert_eq!(arp_of(&left, "left0"), before);
-    assert_eq!(left.netlink.remove_virtual_link(other).unwrap(), Removal::WasGone);
+    assert_eq!(left.netlink.remove_virtual_link(other, None).unwrap(), Removal::WasGone);
     // What somebody has set meanwhile is theirs.
     make(&left, V4);
     left.inside(|| std::fs::write("/proc/sys/net/ipv4/conf/left0/arp_ignore", "2")).unwrap();
-    left.netlink.remove_virtual_link(V4).unwrap();
+    left.netlink.remove_virtual_link(V4, None).unwrap();
     assert_eq!(arp_of(&left, "left0"), Arp { ignore: 2, announce: 2 });
+}
+
+#[test]
+fn a_parent_is_as_it_was_also_when_somebody_has_removed_the_link() {
+    let Some((left, _right)) = ends() else { return };
+    let parent = left.link().index;
+    let before = || left.netlink.before_virtual_link(parent, V4).unwrap().unwrap();
+    let was = before();
+    let hold = |remembered| left.netlink.hold_virtual_link(parent, V4, remembered).unwrap();
+    let raised = Arp { ignore: 1, announce: 2 };
+    hold(Some(was));
+    assert_eq!((arp_of(&left, "left0"), before()), (raised, was), "the link tells");
+    left.netlink.delete_link(V4);
+    // Made anew, it cannot see any more how it was.
+    let link = hold(Some(was));
+    assert_eq!((arp_of(&left, "left0"), before()), (raised, was));
+    // One that somebody has written on does not tell.
+    left.netlink.set_alias(link.index, "mine");
+    assert_eq!(left.netlink.remove_virtual_link(V4, Some(was)).unwrap(), Removal::Removed);
+    assert_eq!(arp_of(&left, "left0"), was.arp);
+    hold(Some(was));
+    left.netlink.delete_link(V4);
+    assert_eq!(left.netlink.remove_virtual_link(V4, Some(was)).unwrap(), Removal::WasGone);
+    assert_eq!(arp_of(&left, "left0"), was.arp);
+    // What is remembered of another interface is none of this one's.
+    let other = Before { parent: parent + 1000, arp: raised };
+    hold(Some(other));
+    left.netlink.remove_virtual_link(V4, None).unwrap();
+    assert_eq!(arp_of(&left, "left0"), was.arp);
+    assert_eq!(left.netlink.before_virtual_link(parent, V6).unwrap(), None);
+}
+
+#[test]
+fn what_another_link_needs_stays_when_somebody_has_removed_one() {
+    let Some((left, _right)) = ends() else { return };
+    let parent = left.link().index;
+    let was = left.netlink.before_virtual_link(parent, V4).unwrap();
+    make(&left, V4);
+    let other = VirtualMac { vrid: 52, family: Family::V4 };
+    make(&left, other);
+    left.netlink.delete_link(V4);
+    left.netlink.remove_virtual_link(V4, was).unwrap();
+    assert_eq!(arp_of(&left, "left0"), Arp { ignore: 1, announce: 2 });
+    left.netlink.remove_virtual_link(other, None).unwrap();
+    assert_eq!(arp_of(&left, "left0"), Arp { ignore: 0, announce: 0 });
 }
 
 #[test]
@@ -163,9 +235,9 @@ fn a_leftover_is_found_and_taken_away_and_restores_what_it_remembers() {
 fn another_programs_link_of_its_name_stays() {
     let Some((left, right)) = ends() else { return };
     left.namespace.join("bl-51-4", &right.namespace, "further").unwrap();
-    let error = left.netlink.hold_virtual_link(left.link().index, V4).unwrap_err().to_string();
+    let error = left.netlink.hold_virtual_link(left.link().index, V4, None).unwrap_err().to_string();
     assert_eq!(error, "bl-51-4 is another program's interface: rename it, or remove it: ip link del bl-51-4");
-    assert_eq!(left.netlink.remove_virtual_link(V4).unwrap(), Removal::WasGone);
+    assert_eq!(left.netlink.remove_virtual_link(V4, None).unwrap(), Removal::WasGone);
     assert_eq!(left.netlink.remove_stale_virtual_links().unwrap(), []);
     assert!(named(&left, V4).is_some_and(|link| link.kind.as_deref() == Some("veth")));
 }
