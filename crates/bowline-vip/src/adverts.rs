@@ -189,6 +189,11 @@ impl Adverts {
                     }
                     self.watch_again(id);
                 }
+                ToAdverts::Renumber { id, next } => {
+                    if let Some(lane) = self.lanes.iter_mut().find(|lane| lane.id == id) {
+                        lane.go_by(next);
+                    }
+                }
                 ToAdverts::Rewire { id, wiring } => {
                     if let Some(lane) = self.lanes.iter_mut().find(|lane| lane.id == id) {
                         let before = lane.rewire(*wiring);

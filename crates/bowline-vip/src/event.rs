@@ -151,6 +151,15 @@ pub enum Event {
         /// Why.
         error: String,
     },
+    /// A router has another number than before. Others that still have the former one are heard and given way to, but do not hear it.
+    Renumbered {
+        /// The router's name.
+        router: Arc<str>,
+        /// Its number until now.
+        before: u8,
+        /// From now on.
+        vrid: u8,
+    },
     /// The interface of a router was made anew.
     InterfaceBack {
         /// The router's name.

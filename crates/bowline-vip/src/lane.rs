@@ -1,16 +1,19 @@
 //! One router in the advert thread: its machine, its way to the wire, and what it has asked of the keeper.
 
+mod judge;
+
 use crate::cell::{Answer, Cell, Faults, Order, Outcome, Wish};
 use crate::shared::{Known, now};
 use crate::teller::Said;
 use bowline_sansio::{Instant, Machine};
 use bowline_sys::announce::{Announcer, Envelope, Frame};
-use bowline_sys::vrrp_socket::{ROOM, Received, VrrpSocket};
+use bowline_sys::vrrp_socket::{ROOM, VrrpSocket};
 use bowline_vrrp::timers::replaced_after;
 use bowline_vrrp::{
     Advert, Config, Discard, Event, Family, Fault, Input, Inquiry, Loss, Output, Reason, State, Status,
-    Tenure, Transmission, VirtualRouter, receive,
+    Tenure, Transmission, VirtualRouter,
 };
+use judge::judge;
 use std::cell::Cell as Flag;
 use std::io;
 use std::net::IpAddr;
@@ -67,6 +70,8 @@ pub(crate) struct Lane {
     pub(crate) id: u32,
     pub(crate) cell: Arc<Cell>,
     machine: VirtualRouter,
+    /// The same addresses under another number, where that is changing: what it was, or, of one that leaves, what it is going to be.
+    alias: Option<Box<Config>>,
     wiring: Wiring,
     order: Order,
     /// The last order of each kind that was not answered yet, or that stands.
@@ -102,13 +107,20 @@ struct Failing {
 }
 
 impl Lane {
-    pub(crate) fn new(known: Known, config: Config, wiring: Wiring, now: Instant) -> Self {
+    pub(crate) fn new(
+        known: Known,
+        config: Config,
+        alias: Option<Box<Config>>,
+        wiring: Wiring,
+        now: Instant,
+    ) -> Self {
         let machine = VirtualRouter::new(config, now);
         let published = machine.status();
         Self {
             id: known.id,
             cell: known.cell,
             machine,
+            alias,
             wiring,
             order: Order::FIRST,
             acquire: None,
@@ -152,6 +164,11 @@ impl Lane {
         before
     }
 
+    /// From now on adverts to that one count, too.
+    pub(crate) fn go_by(&mut self, alias: Box<Config>) {
+        self.alias = Some(alias);
+    }
+
     /// Goes on with these sockets, and gives back those it had.
     pub(crate) fn rewire(&mut self, wiring: Wiring) -> Wiring {
         self.failing = None;
@@ -178,7 +195,7 @@ impl Lane {
         let max = if self.muted || takes_over { PACKETS_BEFORE_TAKEOVER_MAX } else { PACKETS_MAX };
         for _ in 0..max {
             match self.wiring.socket.receive(buffer) {
-                Ok(packet) => match judge(self.machine.config(), &packet) {
+                Ok(packet) => match judge(self.machine.config(), self.alias.as_deref(), &packet) {
                     Ok(advert) => self.heard(advert, round),
                     // For another router of this host.
                     Err(Discard::OtherVrid) if packet.message.get(1).is_some_and(|vrid| others(*vrid)) => {}
@@ -485,22 +502,6 @@ impl Lane {
 
 /// Where an advert says its sender's priority (RFC 9568 section 5.2).
 const PRIORITY: usize = 2;
-
-fn judge(config: &Config, packet: &Received<'_>) -> Result<Advert, Discard> {
-    // What is cut is longer than any advert.
-    if packet.is_cut {
-        return Err(Discard::TrailingBytes);
-    }
-    receive(
-        config,
-        bowline_vrrp::Received {
-            source: packet.source,
-            destination: packet.destination,
-            hop_limit: packet.hop_limit,
-            bytes: packet.message,
-        },
-    )
-}
 
 #[cfg(test)]
 mod tests;

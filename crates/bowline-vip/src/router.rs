@@ -33,6 +33,15 @@ impl Router {
         let family = SocketFamily::of(settings.source);
         self.virtual_mac.then(|| VirtualMac { vrid: settings.vrid.get(), family })
     }
+
+    /// Whether `next` is the same virtual router but for its number: it speaks of some of the same addresses, on the same link.
+    pub(crate) fn is_renumbered(&self, next: &Self) -> bool {
+        let (before, after) = (self.vrrp.settings(), next.vrrp.settings());
+        let stays = |address: &IpAddr| after.addresses.contains(*address);
+        self.interface == next.interface
+            && before.vrid != after.vrid
+            && before.addresses.as_slice().iter().any(stays)
+    }
 }
 
 /// How long the kernel keeps an address without a renewal: three intervals, after which others take over, in whole seconds, and
@@ -243,6 +252,18 @@ mod tests {
         let leases = millis.map(|millis| lease_for(Duration::from_millis(millis)).as_secs());
         assert_eq!(leases, [1, 1, 1, 1, 3, 3, 3]);
         assert_eq!(lease_for(Duration::from_millis(340)).as_secs(), 2);
+    }
+
+    #[test]
+    fn a_router_is_known_by_its_addresses_when_its_number_changes() {
+        let a = router("a", "eth0", 1, &["10.0.0.9", "10.0.0.10"], "10.0.0.1");
+        let is_renumbered = |interface, vrid, addresses: &[&str]| {
+            a.is_renumbered(&router("b", interface, vrid, addresses, "10.0.0.1"))
+        };
+        assert!(is_renumbered("eth0", 2, &["10.0.0.8", "10.0.0.10"]));
+        assert!(!is_renumbered("eth0", 2, &["10.0.0.8"]), "another one");
+        assert!(!is_renumbered("eth1", 2, &["10.0.0.9"]), "where its adverts are not heard");
+        assert!(!is_renumbered("eth0", 1, &["10.0.0.9"]), "it has its number");
     }
 
     #[test]

@@ -19,6 +19,8 @@ pub(crate) enum ToAdverts {
     Add(Box<Lane>),
     /// The configuration in force from now on, made of the one in the router's cell.
     Reconfigure { id: u32, config: Box<bowline_vrrp::Config>, wiring: Box<Wiring> },
+    /// It is about to leave for one of another number, whose adverts are those of a successor.
+    Renumber { id: u32, next: Box<bowline_vrrp::Config> },
     /// Its interface is another one now.
     Rewire { id: u32, wiring: Box<Wiring> },
 }

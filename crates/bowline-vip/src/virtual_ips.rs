@@ -187,13 +187,14 @@ impl VirtualIps {
 
     /// Makes `routers` those of this host: what is the same goes on undisturbed, what has changed goes on as it is now, Active if
     /// it was; what is gone leaves like in [`VirtualIps::leave`]. One that has another interface, family or number leaves first, which may
-    /// take seconds.
+    /// take seconds. After another number adverts to the former one count as well, because the other nodes get it later or sooner:
+    /// whoever sends them is given way to, and followed when it leaves.
     ///
     /// # Errors
     /// As [`VirtualIps::start`]; everything is as before then.
     pub fn reconfigure(&self, routers: Vec<Router>) -> Result<(), StartError> {
         router::check(&routers)?;
-        let mut leaving: Vec<Arc<Cell>> = Vec::new();
+        let mut leaving: Vec<(Known, Router)> = Vec::new();
         let mut changed = Vec::new();
         let mut added = routers.clone();
         for registered in self.known().iter().filter(|registered| !registered.known.cell.leaves()) {
@@ -205,7 +206,7 @@ impl VirtualIps {
                         changed.push((registered.known.clone(), before, next.clone()));
                     }
                 }
-                None => leaving.push(Arc::clone(&registered.known.cell)),
+                None => leaving.push((registered.known.clone(), registered.router.clone())),
             }
         }
         // Whatever can fail comes first.
@@ -218,11 +219,13 @@ impl VirtualIps {
                 .map_err(StartError::system(opening(&next)))?;
             rewired.push((known, next, wiring));
         }
-        let added = prepare(&interfaces, added)?;
+        let mut added = prepare(&interfaces, added)?;
         let at_work: Vec<_> = self.known().iter().filter_map(|known| known.router.virtual_link()).collect();
         try_virtual_links(&rtnetlink, &added, |of| !at_work.contains(&of))?;
 
         rewired.into_iter().for_each(|(known, next, wiring)| self.change(&known, next, wiring));
+        self.introduce(&leaving, &mut added);
+        let leaving: Vec<_> = leaving.into_iter().map(|(known, _)| known.cell).collect();
         leaving.iter().for_each(|cell| cell.leave());
         self.shared.adverts_waker.wake();
         // Also when nothing is added: whoever closes the listeners afterwards would close them to clients of the hand-over.
@@ -230,6 +233,24 @@ impl VirtualIps {
         self.known().retain(|registered| !registered.known.cell.is_over());
         self.add_all(added, &interfaces);
         Ok(())
+    }
+
+    /// Has routers that only change their number know each other by both.
+    fn introduce(&self, leaving: &[(Known, Router)], added: &mut [Prepared]) {
+        for (known, before) in leaving {
+            let Some(next) = added.iter_mut().find(|next| before.is_renumbered(&next.router)) else {
+                continue;
+            };
+            let number = |router: &Router| router.vrrp.settings().vrid.get();
+            self.sink.event(Event::Renumbered {
+                router: next.router.name.as_str().into(),
+                before: number(before),
+                vrid: number(&next.router),
+            });
+            next.alias = Some(Box::new(before.vrrp.clone()));
+            let next = Box::new(next.router.vrrp.clone());
+            self.shared.tell_adverts(ToAdverts::Renumber { id: known.id, next });
+        }
     }
 
     fn change(&self, known: &Known, next: Router, wiring: Wiring) {
@@ -307,7 +328,7 @@ impl VirtualIps {
     }
 
     fn add_all(&self, added: Vec<Prepared>, interfaces: &Interfaces) {
-        for Prepared { router, link, wiring } in added {
+        for Prepared { router, link, wiring, alias } in added {
             let name: Arc<str> = router.name.as_str().into();
             for &address in router.vrrp.settings().addresses.as_slice() {
                 if interfaces.having(address).next().is_some() {
@@ -318,7 +339,7 @@ impl VirtualIps {
             let kept = Box::new(Kept::new(known.clone(), &link));
             self.shared.tell_keeper(ToKeeper::Add(kept));
             let config = (*known.cell.config()).clone();
-            let lane = Box::new(Lane::new(known, config, wiring, now()));
+            let lane = Box::new(Lane::new(known, config, alias, wiring, now()));
             self.shared.tell_adverts(ToAdverts::Add(lane));
         }
     }
@@ -397,6 +418,8 @@ struct Prepared {
     router: Router,
     link: Link,
     wiring: Wiring,
+    /// What it was under another number.
+    alias: Option<Box<bowline_vrrp::Config>>,
 }
 
 /// Links that killed processes of ours have left; a new one would only find those of its own routers.
@@ -432,7 +455,7 @@ fn prepare(interfaces: &Interfaces, routers: Vec<Router>) -> Result<Vec<Prepared
         refuse_taken(interfaces, &router, |_| true)?;
         let wiring = wiring::open(&link, &router.vrrp, router.virtual_link())
             .map_err(StartError::system(opening(&router)))?;
-        Ok(Prepared { router, link, wiring })
+        Ok(Prepared { router, link, wiring, alias: None })
     };
     routers.into_iter().map(prepare).collect()
 }

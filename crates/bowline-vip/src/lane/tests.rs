@@ -47,7 +47,7 @@ fn lane(namespace: &Namespace, link: &Link) -> Lane {
     let wiring = namespace.inside(|| wiring::open(link, &config, None)).unwrap().unwrap();
     let status = VirtualRouter::new(config.clone(), now()).status();
     let cell = Cell::new("api".into(), None, None, config.clone(), link.index, status);
-    Lane::new(Known { id: 0, cell: Arc::new(cell) }, config, wiring, now())
+    Lane::new(Known { id: 0, cell: Arc::new(cell) }, config, None, wiring, now())
 }
 
 #[test]

@@ -156,7 +156,8 @@ fn print_diff(old: &Plan, new: &Plan, format: Format) -> Result<(), Failure> {
         .map(|name| {
             let before = old.nodes.get(name).unwrap_or(&nothing);
             let after = new.nodes.get(name).unwrap_or(&nothing);
-            (name.clone(), diff(before, after).iter().map(step_text).collect::<Vec<_>>())
+            let text = |step: &Step| format!("{}{}", step_text(step), remark(step, before));
+            (name.clone(), diff(before, after).iter().map(text).collect::<Vec<_>>())
         })
         .filter(|(_, steps)| !steps.is_empty())
         .collect();
@@ -197,6 +198,18 @@ fn step_text(step: &Step) -> String {
         Step::SetVirtualRouter(router) => format!("set virtual router {}", router_text(router)),
         Step::RemoveVirtualRouter { name } => format!("remove virtual router {name}"),
         Step::SetHosts(lines) => format!("say in the hosts file: {}", hosts_text(lines)),
+    }
+}
+
+/// What a step means that does not show in what it makes.
+fn remark(step: &Step, before: &NodePlan) -> String {
+    let Step::SetVirtualRouter(router) = step else { return String::new() };
+    let known = before.virtual_routers.iter().find(|known| known.name == router.name);
+    match known.filter(|known| known.vrid != router.vrid) {
+        Some(known) => {
+            format!("; its VRID was {}, so that a holder hands over: reload the holder last", known.vrid)
+        }
+        None => String::new(),
     }
 }
 

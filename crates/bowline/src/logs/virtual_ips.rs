@@ -51,6 +51,10 @@ pub(super) fn write(event: &Event) {
         Event::GuardLost { error } => {
             warn!(%error, "no guard for now; were the daemon killed, the addresses would go with their lease");
         }
+        Event::Renumbered { router, before, vrid } => {
+            warn!(%router, before, vrid, "the VRID has changed; nodes with the former one are given way to, since they do not hear \
+                   this one: give them the new description, too, the holder last");
+        }
         Event::InterfaceBack { router, interface } => info!(%router, %interface, "the interface is back"),
         Event::InterfaceFailed { router, error } => error!(%router, %error, "the interface cannot be used"),
         Event::Punctuality { not_real_time, not_locked } => match (not_real_time, not_locked) {

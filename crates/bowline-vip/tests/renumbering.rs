@@ -1,0 +1,130 @@
+//! A virtual router that gets another number, on one host after the other or on all at once.
+
+mod common;
+
+use bowline_vip::{Event, Router};
+use bowline_vrrp::{Reason, Settings, State, Vrid};
+use common::*;
+
+const OTHER: u8 = 52;
+
+#[test]
+#[ignore = "the guard of the tests in this file"]
+fn child_guard() {
+    bowline_vip::watch_over().unwrap();
+}
+
+fn renumbered(settings: Settings) -> Router {
+    router(Settings { vrid: Vrid::new(OTHER).unwrap(), ..settings })
+}
+
+/// Makes its router one with another number, and waits until that takes part.
+#[track_caller]
+fn renumber(host: &Host, node: &Node, settings: Settings) {
+    host.inside(|| node.vips.reconfigure(vec![renumbered(settings)])).unwrap();
+    node.vips.set_can_serve("api", true);
+}
+
+/// Why it let go of the address last, and where it went.
+fn last_release(node: &Node) -> Option<(State, Reason)> {
+    let transition = |event: &Event| match event {
+        Event::Router { event: bowline_vrrp::Event::Transition { from, to, reason }, .. } => {
+            (*from == State::HandingOver).then_some((*to, *reason))
+        }
+        _ => None,
+    };
+    node.memory.all().iter().filter_map(transition).next_back()
+}
+
+/// A new one has heard the holder for long enough to be sure that it stays what it is.
+#[track_caller]
+fn stays_backup(node: &Node) {
+    wait_until("it has heard the holder", || node.tally().adverts_received > 5);
+    assert_eq!(node.state(), State::Backup, "{:#?}", node.memory.all());
+}
+
+#[test]
+fn the_address_moves_to_those_that_have_the_new_number_when_the_last_one_gets_it() {
+    let Some((hosts, _switch)) = three_hosts() else { return };
+    let [a, b, c] = &hosts;
+    let of = |host: &Host| settings(host, &[VIP]);
+    let [first, second, third] = [a, b, c].map(|host| {
+        let node = Node::start(host, of(host));
+        if host.number == 1 {
+            node.wait_held(host, VIP);
+        }
+        node
+    });
+    wait_until("adverts are heard", || {
+        second.tally().adverts_received.min(third.tally().adverts_received) > 5
+    });
+    // The holder comes last.
+    renumber(c, &third, of(c));
+    stays_backup(&third);
+    renumber(b, &second, of(b));
+    stays_backup(&second);
+    assert_eq!((first.state(), holders(&[a, b, c], VIP)), (State::Active, 1));
+    renumber(a, &first, of(a));
+    second.wait_held(b, VIP);
+    assert_eq!(last_release(&first), Some((State::Initialize, Reason::SuccessorHeard)));
+    stays_backup(&first);
+    assert_eq!((third.state(), holders(&[a, b, c], VIP)), (State::Backup, 1));
+    let told = third.memory.wait_for(|event| matches!(event, Event::Renumbered { .. }));
+    assert_eq!(told, Event::Renumbered { router: "api".into(), before: 51, vrid: OTHER });
+}
+
+#[test]
+fn a_holder_that_gets_it_first_hands_over_and_leaves_it_there_whatever_it_prefers() {
+    let Some((hosts, _switch)) = three_hosts() else { return };
+    let [a, b, _] = &hosts;
+    let of = |host: &Host| Settings { preempt: true, ..settings(host, &[VIP]) };
+    let first = Node::start(a, of(a));
+    first.wait_held(a, VIP);
+    let second = Node::start(b, of(b));
+    wait_until("adverts are heard", || second.tally().adverts_received > 5);
+    renumber(a, &first, of(a));
+    second.wait_held(b, VIP);
+    assert_eq!(last_release(&first), Some((State::Initialize, Reason::SuccessorHeard)));
+    // It would not be heard by the one that has the address.
+    stays_backup(&first);
+    assert_eq!((second.state(), holders(&[a, b], VIP)), (State::Active, 1));
+    renumber(b, &second, of(b));
+    first.wait_held(a, VIP);
+    assert_eq!(last_release(&second), Some((State::Initialize, Reason::SuccessorHeard)));
+    stays_backup(&second);
+    assert_eq!(holders(&[a, b], VIP), 1);
+}
+
+#[test]
+fn one_that_cannot_serve_is_replaced_although_it_does_not_hear_that() {
+    let Some((a, b)) = two_hosts() else { return };
+    let first = Node::start(&a, settings(&a, &[VIP]));
+    first.wait_held(&a, VIP);
+    let second = Node::start(&b, settings(&b, &[VIP]));
+    renumber(&b, &second, settings(&b, &[VIP]));
+    stays_backup(&second);
+    first.vips.set_can_serve("api", false);
+    second.wait_held(&b, VIP);
+    assert_eq!(first.state(), State::Active);
+}
+
+#[test]
+fn all_at_once_the_holder_serves_until_a_successor_is_heard_under_the_new_number() {
+    let Some((hosts, _switch)) = three_hosts() else { return };
+    let nodes = hosts.each_ref().map(|host| {
+        let node = Node::start(host, settings(host, &[VIP]));
+        if host.number == 1 {
+            node.wait_held(host, VIP);
+        }
+        node
+    });
+    wait_until("adverts are heard", || nodes[1..].iter().all(|node| node.tally().adverts_received > 5));
+    std::thread::scope(|scope| {
+        for (host, node) in hosts.iter().zip(&nodes) {
+            scope.spawn(|| renumber(host, node, settings(host, &[VIP])));
+        }
+    });
+    assert_eq!(last_release(&nodes[0]), Some((State::Initialize, Reason::SuccessorHeard)));
+    let active = || nodes.iter().filter(|node| node.state() == State::Active).count();
+    wait_until("one holder", || active() == 1 && holders(&hosts.each_ref(), VIP) == 1);
+}
