@@ -21,6 +21,10 @@ use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
+mod failing;
+
+use failing::Failing;
+
 /// Packets taken from one socket in one round: many times what a link with many routers has between two rounds, and little enough
 /// that adverts are on time while somebody floods the link. What is left ends the next wait at once.
 const PACKETS_MAX: usize = 64;
@@ -28,12 +32,6 @@ const PACKETS_MAX: usize = 64;
 /// The same where the next thing is to take over, or to find that others have: what came in time must be read before, wherever it
 /// lies. A socket's buffer holds no more.
 const PACKETS_BEFORE_TAKEOVER_MAX: usize = 4096;
-
-/// Adverts that cannot be sent for so long, though never fewer than three, are a fault.
-const CANNOT_SEND_AFTER: Duration = Duration::from_secs(1);
-
-/// A router that could not send tries again after this.
-const SEND_AGAIN_AFTER: Duration = Duration::from_secs(5);
 
 /// Packets that are discarded are told at most so often: anybody on the link can send them.
 const DISCARDS_TOLD_EVERY: Duration = Duration::from_secs(1);
@@ -96,14 +94,6 @@ pub(crate) struct Lane {
     /// Since then.
     discarded_since: u64,
     published: Status,
-}
-
-/// Since when nothing could be sent.
-#[derive(Clone, Copy, Debug)]
-struct Failing {
-    since: Instant,
-    /// A fault, which is taken back then to try again.
-    until: Option<Instant>,
 }
 
 impl Lane {
@@ -424,25 +414,7 @@ impl Lane {
             return;
         }
         counters.send_failures.one();
-        self.failing.get_or_insert(Failing { since: round.now, until: None });
-    }
-
-    /// A fault when nothing could be sent for long, and its end when it is time to try again.
-    fn try_sending_again(&mut self, round: Round<'_>) {
-        let long = CANNOT_SEND_AFTER.max(replaced_after(self.machine.config().interval()));
-        let Some(failing) = self.failing else { return };
-        match failing.until {
-            None if round.now.since(failing.since) >= long => {
-                let until = Some(round.now + SEND_AGAIN_AFTER);
-                self.failing = Some(Failing { until, ..failing });
-                self.set_fault(Fault::CannotSend, true, round);
-            }
-            Some(until) if until <= round.now => {
-                self.failing = None;
-                self.set_fault(Fault::CannotSend, false, round);
-            }
-            None | Some(_) => {}
-        }
+        self.failing.get_or_insert(Failing::begins(round.now));
     }
 
     fn announce(&mut self) {

@@ -42,9 +42,13 @@ fn ends() -> Option<[(Namespace, Link); 2]> {
     }))
 }
 
+fn wired(namespace: &Namespace, link: &Link, config: &Config) -> Wiring {
+    namespace.inside(|| wiring::open(link, config, None)).unwrap().unwrap()
+}
+
 fn lane(namespace: &Namespace, link: &Link) -> Lane {
     let config = config(&["10.0.0.9"], SOURCES[0]);
-    let wiring = namespace.inside(|| wiring::open(link, &config, None)).unwrap().unwrap();
+    let wiring = wired(namespace, link, &config);
     let status = VirtualRouter::new(config.clone(), now()).status();
     let cell = Cell::new("api".into(), None, None, config.clone(), link.index, status);
     Lane::new(Known { id: 0, cell: Arc::new(cell) }, config, None, wiring, now())
@@ -82,5 +86,64 @@ fn a_flood_is_read_a_part_at_a_time_except_before_a_takeover_and_after_a_standst
         while read(&lane) < FLOOD {
             lane.hear_link(&mut buffer, others, round(at, late));
         }
+    }
+}
+
+/// In Backup until its first wait is over, then Active.
+fn active<'a>(lane: &mut Lane, round: impl Fn(Instant) -> Round<'a>) -> Instant {
+    lane.start(Faults::default(), round(now()));
+    let due = lane.due().unwrap();
+    lane.fire(round(due));
+    assert_eq!(lane.machine.status().state, State::Active);
+    due
+}
+
+#[test]
+fn a_farewell_that_is_lost_with_the_link_keeps_nobody_away_when_the_link_is_back() {
+    let Some([(here, link), _there]) = ends() else { return };
+    let (said, _heard) = sync_channel(1);
+    let (ordered, spoke) = (Flag::new(false), Flag::new(false));
+    let round =
+        |now| Round { now, late: Duration::ZERO, alive: true, said: &said, ordered: &ordered, spoke: &spoke };
+    let mut lane = lane(&here, &link);
+    let begun = active(&mut lane, round);
+    here.set_link("lan0", LinkState::Down).unwrap();
+    lane.hear_shell(Faults::default().with(Fault::LinkDown, true), round(begun));
+    assert_eq!(lane.cell.counters.read().send_failures, 1, "the farewell");
+    lane.hear_shell(Faults::default().with(Fault::LinkDown, true), round(begun + LATER));
+    lane.hear_shell(Faults::default(), round(begun + LATER));
+    assert_eq!((lane.machine.status().state, lane.machine.status().fault), (State::Backup, None));
+}
+
+#[test]
+fn who_cannot_send_takes_part_again_after_a_while_or_with_another_socket() {
+    let Some([(here, link), _there]) = ends() else { return };
+    let (said, _heard) = sync_channel(1);
+    let (ordered, spoke) = (Flag::new(false), Flag::new(false));
+    let round =
+        |now| Round { now, late: Duration::ZERO, alive: true, said: &said, ordered: &ordered, spoke: &spoke };
+    for rewired in [false, true] {
+        here.set_link("lan0", LinkState::Up).unwrap();
+        let mut lane = lane(&here, &link);
+        let begun = active(&mut lane, round);
+        here.set_link("lan0", LinkState::Down).unwrap();
+        let mut at = begun;
+        while lane.machine.status().state == State::Active {
+            assert!(at < begun + LATER, "nothing was sent, and that is no fault");
+            at = lane.due().unwrap().max(at);
+            lane.fire(round(at));
+            lane.hear_shell(Faults::default(), round(at));
+        }
+        assert_eq!(lane.machine.status().fault, Some(Fault::CannotSend));
+        if rewired {
+            let other = wired(&here, &link, lane.machine.config());
+            let _ = lane.rewire(other);
+        } else {
+            lane.hear_shell(Faults::default(), round(at));
+            assert_eq!(lane.machine.status().fault, Some(Fault::CannotSend), "too soon");
+            at += LATER;
+        }
+        lane.hear_shell(Faults::default(), round(at));
+        assert_eq!((lane.machine.status().state, lane.machine.status().fault), (State::Backup, None));
     }
 }
