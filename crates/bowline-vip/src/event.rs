@@ -50,7 +50,8 @@ pub enum Event {
         /// What.
         event: bowline_vrrp::Event,
     },
-    /// Packets were discarded; told once a second at most, and all of them are counted ([`crate::Tally::discarded`]).
+    /// Packets were discarded; told once a second at most, and ever less often while it goes on for the same reason. All of them
+    /// are counted ([`crate::Tally::discarded`]).
     Discarded {
         /// The router's name.
         router: Arc<str>,

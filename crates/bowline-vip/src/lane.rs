@@ -21,8 +21,10 @@ use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
+mod discards;
 mod failing;
 
+use discards::Discards;
 use failing::Failing;
 
 /// Packets taken from one socket in one round: many times what a link with many routers has between two rounds, and little enough
@@ -32,9 +34,6 @@ const PACKETS_MAX: usize = 64;
 /// The same where the next thing is to take over, or to find that others have: what came in time must be read before, wherever it
 /// lies. A socket's buffer holds no more.
 const PACKETS_BEFORE_TAKEOVER_MAX: usize = 4096;
-
-/// Packets that are discarded are told at most so often: anybody on the link can send them.
-const DISCARDS_TOLD_EVERY: Duration = Duration::from_secs(1);
 
 /// How a router reaches its link. Made by whoever may allocate.
 #[derive(Debug)]
@@ -90,9 +89,7 @@ pub(crate) struct Lane {
     /// It has, and its group does not know it yet.
     took_over: bool,
     failing: Option<Failing>,
-    discards_told_at: Option<Instant>,
-    /// Since then.
-    discarded_since: u64,
+    discards: Discards,
     published: Status,
 }
 
@@ -125,8 +122,7 @@ impl Lane {
             stalled: false,
             took_over: false,
             failing: None,
-            discards_told_at: None,
-            discarded_since: 0,
+            discards: Discards::default(),
             published,
         }
     }
@@ -463,10 +459,7 @@ impl Lane {
 
     fn discarded(&mut self, why: Discard, source: IpAddr, round: Round<'_>) {
         self.cell.counters.discard(why);
-        self.discarded_since += 1;
-        if self.discards_told_at.is_none_or(|at| round.now.since(at) >= DISCARDS_TOLD_EVERY) {
-            let before = std::mem::take(&mut self.discarded_since) - 1;
-            self.discards_told_at = Some(round.now);
+        if let Some(before) = self.discards.note(why, round.now) {
             self.say(Said::Discarded(Arc::clone(&self.cell), why, source, before), round);
         }
     }

@@ -99,6 +99,32 @@ fn active<'a>(lane: &mut Lane, round: impl Fn(Instant) -> Round<'a>) -> Instant 
 }
 
 #[test]
+fn what_goes_on_for_ever_is_told_ever_less_often_and_what_is_new_soon() {
+    let mut discards = Discards::default();
+    let mut at = now();
+    let mut told = Vec::new();
+    // A day of another virtual router on the link, ten adverts a second.
+    for _ in 0..10 * 60 * 60 * 24 {
+        at += Duration::from_millis(100);
+        told.extend(discards.note(Discard::OtherVrid, at));
+    }
+    assert_eq!(told.first(), Some(&0), "the first one at once");
+    assert!((20..50).contains(&told.len()), "{} lines a day", told.len());
+    // Every packet is counted in one line or the next.
+    let counted = told.iter().map(|before| before + 1).sum::<u64>();
+    let rest = discards.note(Discard::Checksum, at + Duration::from_secs(1)).expect("another reason is news");
+    assert_eq!(counted + rest, 10 * 60 * 60 * 24);
+    assert_eq!(
+        discards.note(Discard::Password, at + Duration::from_secs(1)),
+        None,
+        "too soon after the last"
+    );
+    let again = at + Duration::from_secs(60 * 60 * 2);
+    assert!(discards.note(Discard::Checksum, again).is_some(), "it had stopped");
+    assert!(discards.note(Discard::Checksum, again + Duration::from_secs(1)).is_some(), "it began anew");
+}
+
+#[test]
 fn a_farewell_that_is_lost_with_the_link_keeps_nobody_away_when_the_link_is_back() {
     let Some([(here, link), _there]) = ends() else { return };
     let (said, _heard) = sync_channel(1);
