@@ -1,12 +1,11 @@
 //! Printing: text that fits a terminal, documents for programs, and a reader that has gone away.
 
-use comfy_table::presets::NOTHING;
-use comfy_table::{ContentArrangement, Table};
 use serde::Serialize;
 use std::io::{self, Write};
 
-/// The width every table keeps to, in columns.
-const WIDTH: u16 = 80;
+mod table;
+
+pub use table::{WIDTH, indented_table, table, wrapped};
 
 /// What a command prints.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
@@ -73,38 +72,3 @@ pub fn print_as(format: Format, document: &impl Serialize, text: impl FnOnce() -
         Format::Yaml => print_yaml(document),
     }
 }
-
-/// Rows under `header`, aligned, at most 80 columns wide; cells that do not fit are wrapped.
-pub fn table<const N: usize>(header: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
-    indented_table(0, header, rows)
-}
-
-/// As [`table`], with every line moved right by `indent` columns.
-pub fn indented_table<const N: usize>(
-    indent: u16,
-    header: [&str; N],
-    rows: impl IntoIterator<Item = [String; N]>,
-) -> String {
-    let mut table = Table::new();
-    table
-        .load_style(NOTHING)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_width(WIDTH.saturating_sub(indent));
-    table.set_header(header);
-    for row in rows {
-        table.add_row(row);
-    }
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
-    }
-    let mut text = String::new();
-    for line in table.lines() {
-        text.push_str(&" ".repeat(usize::from(indent)));
-        text.push_str(line.trim_end());
-        text.push('\n');
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests;

@@ -3,9 +3,9 @@
 use super::{ConfigArg, OutputArg, load};
 use crate::admin;
 use crate::client::{self, AskError};
-use crate::documents::Status;
+use crate::documents::{Status, VirtualIpStatus};
 use crate::failure::Failure;
-use crate::output::{print_as, table};
+use crate::output::{WIDTH, print_as, table, wrapped};
 use bowline_plan::AdminListen;
 use clap::Args;
 use std::net::SocketAddr;
@@ -64,10 +64,7 @@ fn text(status: &Status) -> String {
     for problem in status.reload_refused.iter().flatten() {
         text.push_str(&format!("reload refused: {problem}\n"));
     }
-    if !status.virtual_ips.is_empty() {
-        text.push('\n');
-        text.push_str(&virtual_ips(status));
-    }
+    text.push_str(&virtual_ips(status));
     text.push('\n');
     if status.listeners.is_empty() {
         text.push_str("no listener\n");
@@ -98,23 +95,35 @@ fn text(status: &Status) -> String {
     text
 }
 
-/// Who holds what, since when and why, and who was heard.
+/// Who holds what, since when and why, and who was heard: a heading and a row for each virtual router.
 fn virtual_ips(status: &Status) -> String {
-    let rows = status.virtual_ips.iter().map(|ip| {
-        let since = ip.since.map(|since| status.uptime_ms.saturating_sub(since));
-        let heard = ip.heard_from.as_ref().zip(ip.heard_ms_ago);
-        [
-            ip.name.clone(),
-            format!("{} on {}", ip.address, ip.interface),
-            ip.fault.as_ref().map_or_else(|| ip.state.clone(), |fault| format!("{}: {fault}", ip.state)),
-            since.map_or_else(|| "-".to_owned(), duration),
-            ip.reason.clone(),
-            ip.holder.clone().unwrap_or_else(|| "-".to_owned()),
-            ip.priority.to_string(),
-            heard.map_or_else(|| "-".to_owned(), |(source, ago)| format!("{source} {} ago", duration(ago))),
-        ]
-    });
-    table(["VIRTUAL IP", "ADDRESS", "STATE", "FOR", "REASON", "HOLDER", "PRIO", "HEARD"], rows)
+    let mut text = String::new();
+    let mut rest = status.virtual_ips.as_slice();
+    while let Some(first) = rest.first() {
+        // An entry for each address; all of them stand as their router does.
+        let count = rest.iter().take_while(|ip| ip.name == first.name).count();
+        let (of_router, others) = rest.split_at(count);
+        rest = others;
+        let addresses: Vec<String> = of_router.iter().map(|ip| ip.address.to_string()).collect();
+        let heading = format!("virtual IP {}, {} on {}", first.name, addresses.join(", "), first.interface);
+        text.push_str(&format!("\n{}\n", wrapped(&heading, usize::from(WIDTH)).join("\n  ")));
+        let header = ["STATE", "FOR", "REASON", "HOLDER", "PRIO", "HEARD"];
+        text.push_str(&table(header, [virtual_ip_row(status, first)]));
+    }
+    text
+}
+
+fn virtual_ip_row(status: &Status, ip: &VirtualIpStatus) -> [String; 6] {
+    let since = ip.since.map(|since| status.uptime_ms.saturating_sub(since));
+    let heard = ip.heard_from.as_ref().zip(ip.heard_ms_ago);
+    [
+        ip.fault.as_ref().map_or_else(|| ip.state.clone(), |fault| format!("{}: {fault}", ip.state)),
+        since.map_or_else(|| "-".to_owned(), duration),
+        ip.reason.clone(),
+        ip.holder.clone().unwrap_or_else(|| "-".to_owned()),
+        ip.priority.to_string(),
+        heard.map_or_else(|| "-".to_owned(), |(source, ago)| format!("{source} {} ago", duration(ago))),
+    ]
 }
 
 /// `350ms`, `12s`, `5m12s`, `3h5m`, `12d3h`: two units at most.
