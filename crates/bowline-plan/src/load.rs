@@ -56,9 +56,8 @@ fn read(file: &str, text: &str, findings: &mut Findings<'_>) -> Option<Cluster> 
         return None;
     };
     let read = source::read(file, text, &shape, findings)?;
-    let is_whole = findings.is_empty();
     match Description::deserialize(read.json) {
-        Ok(description) => validate(read.source, description, is_whole, findings),
+        Ok(description) => validate(read.source, description, findings),
         Err(error) => {
             findings.add_about_file(format!("cannot be taken in: {error}"), BUG_REMEDY);
             None

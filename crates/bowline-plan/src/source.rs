@@ -30,6 +30,17 @@ pub(crate) struct Findings<'a> {
     file: &'a str,
     problems: Vec<Problem>,
     left_out: usize,
+    /// What of the file could not be taken in, so that nothing can be told from its absence.
+    gaps: Vec<Gap>,
+}
+
+/// Something that could not be taken in.
+#[derive(Debug)]
+enum Gap {
+    /// All that is there.
+    Value(Path),
+    /// Any field of the mapping that is not among those `given`: one has a name that nobody knows.
+    Field { of: Path, given: Vec<String> },
 }
 
 /// A file read as far as its structure goes.
@@ -94,21 +105,40 @@ pub(crate) fn parse_json(text: &str) -> Option<Tree> {
     yaml::parse_foreign(text).ok()?.roots.into_iter().next()
 }
 
+impl Gap {
+    const fn path(&self) -> &Path {
+        match self {
+            Self::Value(path) | Self::Field { of: path, .. } => path,
+        }
+    }
+
+    /// Whether nothing is known of the value at `path`.
+    fn hides(&self, path: &Path) -> bool {
+        match self {
+            Self::Value(gap) => gap.holds(path),
+            Self::Field { of, given } => {
+                of.field_towards(path).is_some_and(|field| !given.iter().any(|given| given == field))
+            }
+        }
+    }
+}
+
 impl<'a> Findings<'a> {
     pub(crate) fn new(file: &'a str) -> Self {
-        Self { file, problems: Vec::new(), left_out: 0 }
+        Self { file, problems: Vec::new(), left_out: 0, gaps: Vec::new() }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.problems.is_empty()
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.problems.len()
+    /// Adds what `say` returns, message and remedy, about something that cannot be taken in.
+    fn add(&mut self, at: Position, path: &Path, say: impl FnOnce() -> (String, String)) {
+        self.add_gap(path);
+        self.add_placed(at, path, say);
     }
 
-    /// Adds what `say` returns: message and remedy.
-    fn add(&mut self, at: Position, path: &Path, say: impl FnOnce() -> (String, String)) {
+    fn add_placed(&mut self, at: Position, path: &Path, say: impl FnOnce() -> (String, String)) {
         let (line, column) = (Some(at.line), Some(at.column));
         if self.is_full() {
             return;
@@ -135,6 +165,38 @@ impl<'a> Findings<'a> {
     pub(crate) fn add_about_file(&mut self, message: String, remedy: &str) {
         let (file, remedy) = (self.file.to_owned(), remedy.to_owned());
         self.problems.push(Problem { file, line: None, column: None, path: String::new(), message, remedy });
+    }
+
+    /// Nothing is known of what is at `path`; a problem says why.
+    pub(crate) fn add_gap(&mut self, path: &Path) {
+        self.push_gap(Gap::Value(path.clone()));
+    }
+
+    /// There are no more of these than of problems: behind the last one nothing is known.
+    fn push_gap(&mut self, gap: Gap) {
+        match self.gaps.len() {
+            0..PROBLEMS_LIMIT => self.gaps.push(gap),
+            _ => self.gaps = vec![Gap::Value(Path::root())],
+        }
+    }
+
+    /// Whether all that the file has at `path` was taken in, also when that is nothing.
+    pub(crate) fn knows(&self, path: &Path) -> bool {
+        !self.gaps.iter().any(|gap| gap.hides(path) || path.holds(gap.path()))
+    }
+
+    /// Whether every item of the list at `path` is known, with its field `field`.
+    pub(crate) fn knows_all(&self, list: &Path, field: &str) -> bool {
+        let is_missing = |gap: &Gap| {
+            let item = list.item_towards(gap.path()).map(|index| list.index(index).key(field));
+            gap.hides(list) || item.is_some_and(|item| gap.hides(&item) || item.holds(gap.path()))
+        };
+        !self.gaps.iter().any(is_missing)
+    }
+
+    /// Whether it is known how many items the list at `path` has.
+    pub(crate) fn knows_length(&self, list: &Path) -> bool {
+        !self.gaps.iter().any(|gap| gap.hides(list))
     }
 
     fn add_fault(&mut self, fault: yaml::Fault) {

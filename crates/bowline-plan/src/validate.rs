@@ -1,9 +1,9 @@
 //! From a description to a cluster: reads the texts, fills in defaults, resolves names, and reports all that does not
 //! hold together.
 //!
-//! Two kinds of checks. Those on a single value, and for things given twice, are always made. Those that need the whole
-//! (is there a control plane, does a named thing exist) are made only when nothing was left out of the description as
-//! misfit, because they would complain about the gap again.
+//! Two kinds of checks. Those on a single value, and for things given twice, are always made. Those that need the whole of
+//! something (is there a control plane, does a named thing exist) are made unless a part of just that was left out as misfit:
+//! they would complain about the gap again, and everything else is to be reported at once.
 
 use core::fmt::Display;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -37,14 +37,13 @@ const ADMIN_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST)
 /// Ports that lead to the workers; more is no description of one cluster.
 const INGRESS_LIMIT: usize = 256;
 
-/// The cluster, when nothing is wrong. `is_whole` says that nothing of the description was left out.
+/// The cluster, when nothing is wrong. `findings` know what of the description was left out.
 pub(crate) fn validate(
     source: Source,
     description: Description,
-    is_whole: bool,
     findings: &mut Findings<'_>,
 ) -> Option<Cluster> {
-    let mut checker = Checker { source: &source, findings, is_whole };
+    let mut checker = Checker { source: &source, findings };
     let spec = description.spec.unwrap_or_default();
     let at = Path::root().key("spec");
     let name = checker.name(&Path::root().key("metadata").key("name"), description.metadata.name);
@@ -61,7 +60,7 @@ pub(crate) fn validate(
         checker.extra_sans(&certificates.key("etcdExtraSANs"), spec.certificates.etcd_extra_sans);
     let balancing = checker.balancing(&at.key("balancing"), spec.balancing);
     let ingress = checker.ingress(&at.key("ingress"), spec.ingress);
-    if is_whole {
+    if checker.knows_roles() {
         checker.require_members(&at.key("etcd"), &etcd, &nodes);
         checker.require_workers(&at, &ingress, &nodes);
     }
@@ -93,7 +92,6 @@ pub(crate) fn validate(
 struct Checker<'a, 'f> {
     source: &'a Source,
     findings: &'a mut Findings<'f>,
-    is_whole: bool,
 }
 
 /// What a text was found not to be, and what to write instead.
@@ -107,6 +105,21 @@ impl Checker<'_, '_> {
         self.findings.add_at(self.source, path, message.into(), remedy);
     }
 
+    /// Whether everything at `path` could be taken in, also when nothing is there.
+    fn knows(&self, path: &Path) -> bool {
+        self.findings.knows(path)
+    }
+
+    /// The same of several fields.
+    fn knows_fields(&self, at: &Path, fields: &[&str]) -> bool {
+        fields.iter().all(|field| self.knows(&at.key(field)))
+    }
+
+    /// Whether it is known which nodes have which roles.
+    fn knows_roles(&self) -> bool {
+        self.findings.knows_all(&Path::root().key("spec").key("nodes"), "roles")
+    }
+
     /// Where `path` is, for a message about something else.
     fn line(&self, path: &Path) -> String {
         self.source.line(path).map(|line| format!(" (line {line})")).unwrap_or_default()
@@ -116,14 +129,32 @@ impl Checker<'_, '_> {
         match read {
             Ok(value) => Some(value),
             Err(unreadable) => {
+                self.misread(path, unreadable.message, unreadable.remedy);
+                None
+            }
+        }
+    }
+
+    /// A problem with a value that is taken for its default meanwhile.
+    fn misread(&mut self, path: &Path, message: impl Into<String>, remedy: impl Into<String>) {
+        self.findings.add_gap(path);
+        self.problem(path, message, remedy);
+    }
+
+    /// One that cannot be read is no gap: whatever refers to it by that text is wrong, too.
+    fn name(&mut self, path: &Path, name: Option<String>) -> Option<String> {
+        match text::dns_name(&name?) {
+            Ok(name) => Some(name),
+            Err(unreadable) => {
                 self.problem(path, unreadable.message, unreadable.remedy);
                 None
             }
         }
     }
 
-    fn name(&mut self, path: &Path, name: Option<String>) -> Option<String> {
-        name.and_then(|name| self.read(path, text::dns_name(&name)))
+    /// Whether `name` can be that of anything; what cannot is reported.
+    fn can_be_name(&mut self, path: &Path, name: &str) -> bool {
+        self.name(path, Some(name.to_owned())).is_some()
     }
 
     fn address(&mut self, path: &Path, address: &str) -> Option<IpAddr> {
@@ -143,7 +174,7 @@ impl Checker<'_, '_> {
             match read(item) {
                 Ok(value) if !seen.insert(value.clone()) => self.given_twice(&path.index(index), &value),
                 Ok(value) => values.push(value),
-                Err(unreadable) => self.problem(&path.index(index), unreadable.message, unreadable.remedy),
+                Err(unreadable) => self.misread(&path.index(index), unreadable.message, unreadable.remedy),
             }
         }
         values
@@ -175,7 +206,7 @@ impl Checker<'_, '_> {
         let Some(duration) = self.read(path, text::duration(given)) else { return default };
         if duration < min || duration > max {
             let message = format!("{given} is not within {} and {}", text::Shown(min), text::Shown(max));
-            self.problem(path, message, format!("the default is {}", text::Shown(default)));
+            self.misread(path, message, format!("the default is {}", text::Shown(default)));
             return default;
         }
         duration
@@ -254,7 +285,7 @@ impl Checker<'_, '_> {
             (false, true) => ("clientKeyFile", "clientCertFile"),
             (true, true) | (false, false) => return,
         };
-        if self.is_whole {
+        if self.knows_fields(at, &[there, missing]) {
             self.problem(
                 &at.key(there),
                 format!("given without {missing}"),
@@ -277,24 +308,24 @@ impl Checker<'_, '_> {
             );
         }
         let mut ingress: Vec<Ingress> = Vec::new();
+        let (mut names, mut ports) = (BTreeSet::new(), BTreeSet::new());
         for (index, given) in given.into_iter().take(INGRESS_LIMIT).enumerate() {
             let at = at.index(index);
             let name = self.name(&at.key("name"), given.name);
-            let (Some(name), Some(port)) = (name, given.port.and_then(NonZeroU16::new)) else { continue };
-            if ingress.iter().any(|other| other.name == name) {
-                self.problem(
-                    &at.key("name"),
-                    format!("another ingress is named {name}"),
-                    "give each its own name",
-                );
+            let port = given.port.and_then(NonZeroU16::new);
+            if let Some(name) = &name
+                && !names.insert(name.clone())
+            {
+                let message = format!("another ingress is named {name}");
+                self.problem(&at.key("name"), message, "give each its own name");
             }
-            if ingress.iter().any(|other| other.port == port) {
-                self.problem(
-                    &at.key("port"),
-                    format!("another ingress has port {port}"),
-                    "give each its own port",
-                );
+            if let Some(port) = port
+                && !ports.insert(port)
+            {
+                let message = format!("another ingress has port {port}");
+                self.problem(&at.key("port"), message, "give each its own port");
             }
+            let (Some(name), Some(port)) = (name, port) else { continue };
             let target_port = given.target_port.and_then(NonZeroU16::new).unwrap_or(port);
             ingress.push(Ingress { name, port, target_port });
         }

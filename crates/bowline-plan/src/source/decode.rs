@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value as Json};
 
-use super::Findings;
 use super::excerpt;
 use super::shape::Shape;
 use super::tree::{Entry, Path, Position, Tree, Value};
+use super::{Findings, Gap};
 
 /// Words this many single-letter changes apart are taken for each other.
 const TYPING_ERRORS: usize = 2;
@@ -39,7 +39,13 @@ pub(super) fn decode(tree: &Tree, shape: &Shape, path: &Path, findings: &mut Fin
                 items.map(|(index, item)| decode(item, each, &path.index(index), findings)).collect();
             decoded.into_iter().collect::<Option<Vec<Json>>>().map(Json::Array)
         }
-        (Shape::ScalarOrList(scalar, _), Value::Plain(_) | Value::Quoted(_)) => {
+        (Shape::ScalarOrList(scalar, _), Value::Plain(text) | Value::Quoted(text)) => {
+            if let Shape::Word(words) = &**scalar
+                && !words.iter().any(|word| **word == **text)
+            {
+                misfit_word(tree.at, text, words, Some(text), path, findings);
+                return None;
+            }
             decode(tree, scalar, path, findings)
         }
         (Shape::Text, Value::Plain(text) | Value::Quoted(text)) => Some(Json::String(text.to_string())),
@@ -47,7 +53,7 @@ pub(super) fn decode(tree: &Tree, shape: &Shape, path: &Path, findings: &mut Fin
             if words.iter().any(|word| **word == **text) {
                 return Some(Json::String(text.to_string()));
             }
-            misfit_word(tree.at, text, words, path, findings);
+            misfit_word(tree.at, text, words, None, path, findings);
             None
         }
         (Shape::Integer { min, max }, Value::Plain(text)) => match text.parse::<i64>() {
@@ -85,7 +91,7 @@ fn decode_fields(
                     map.insert(entry.key.to_string(), value);
                 }
             }
-            None => unknown_field(entry, fields, path, findings),
+            None => unknown_field(entry, entries, fields, path, findings),
         }
     }
     for name in required.iter().filter(|name| !entries.iter().any(|entry| *entry.key == ***name)) {
@@ -141,20 +147,46 @@ fn misfit(tree: &Tree, shape: &Shape, path: &Path, findings: &mut Findings<'_>) 
     None
 }
 
-fn misfit_word(at: Position, text: &str, words: &[String], path: &Path, findings: &mut Findings<'_>) {
+/// Where there may be a list instead, `item` is what it would begin with.
+fn misfit_word(
+    at: Position,
+    text: &str,
+    words: &[String],
+    item: Option<&str>,
+    path: &Path,
+    findings: &mut Findings<'_>,
+) {
     findings.add(at, path, || {
         let remedy = match closest(text, words.iter()) {
             Some(word) => format!("did you mean {word}? Possible: {}", words.join(", ")),
             None => format!("write {}", Shape::Word(words.to_vec()).expected()),
         };
+        let remedy = match item {
+            Some(item) => format!("{remedy}, or a list such as [{}]", excerpt(item)),
+            None => remedy,
+        };
         (format!("{} is not known here", excerpt(text)), remedy)
     });
 }
 
-fn unknown_field(entry: &Entry, fields: &BTreeMap<String, Shape>, path: &Path, findings: &mut Findings<'_>) {
-    findings.add(entry.at, &path.key(&entry.key), || {
+fn unknown_field(
+    entry: &Entry,
+    entries: &[Entry],
+    fields: &BTreeMap<String, Shape>,
+    path: &Path,
+    findings: &mut Findings<'_>,
+) {
+    let meant = closest(&entry.key, fields.keys());
+    findings.push_gap(match meant {
+        Some(name) => Gap::Value(path.key(name)),
+        None => {
+            let is_given = |name: &&String| entries.iter().any(|entry| *entry.key == ***name);
+            Gap::Field { of: path.clone(), given: fields.keys().filter(is_given).cloned().collect() }
+        }
+    });
+    findings.add_placed(entry.at, &path.key(&entry.key), || {
         let known = fields.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
-        let remedy = match closest(&entry.key, fields.keys()) {
+        let remedy = match meant {
             Some(name) => format!("did you mean {name}? Known here: {known}"),
             None => format!("remove it; known here: {known}"),
         };

@@ -76,6 +76,27 @@ impl Path {
         self.with(Segment::Index(index))
     }
 
+    /// Whether `other` is this, or is in it.
+    pub(crate) fn holds(&self, other: &Self) -> bool {
+        other.0.starts_with(&self.0)
+    }
+
+    /// The field of the mapping at `self` that `other` is, or is in.
+    pub(crate) fn field_towards<'o>(&self, other: &'o Self) -> Option<&'o str> {
+        match other.0.strip_prefix(self.0.as_slice()) {
+            Some([Segment::Key(key), ..]) => Some(key),
+            Some(_) | None => None,
+        }
+    }
+
+    /// The number of the item of the list at `self` that `other` is, or is in.
+    pub(crate) fn item_towards(&self, other: &Self) -> Option<usize> {
+        match other.0.strip_prefix(self.0.as_slice()) {
+            Some([Segment::Index(index), ..]) => Some(*index),
+            Some(_) | None => None,
+        }
+    }
+
     fn with(&self, segment: Segment) -> Self {
         let mut segments = self.0.clone();
         segments.push(segment);
@@ -133,6 +154,32 @@ impl Source {
     pub(crate) fn line(&self, path: &Path) -> Option<u32> {
         let (at, is_there) = self.walk(path);
         is_there.then_some(at.line)
+    }
+
+    /// The scalar at `path`, as it is written there.
+    pub(crate) fn text(&self, path: &Path) -> Option<&str> {
+        let mut tree = &self.root;
+        for segment in &path.0 {
+            tree = match (segment, &tree.value) {
+                (Segment::Index(index), Value::Sequence(items)) => items.get(*index)?,
+                (Segment::Key(key), Value::Mapping(entries)) => {
+                    &entries.iter().find(|entry| entry.key == *key)?.tree
+                }
+                (
+                    Segment::Index(_) | Segment::Key(_),
+                    Value::Null
+                    | Value::Plain(_)
+                    | Value::Quoted(_)
+                    | Value::Tagged { .. }
+                    | Value::Sequence(_)
+                    | Value::Mapping(_),
+                ) => return None,
+            };
+        }
+        match &tree.value {
+            Value::Plain(text) | Value::Quoted(text) => Some(text),
+            Value::Null | Value::Tagged { .. } | Value::Sequence(_) | Value::Mapping(_) => None,
+        }
     }
 
     fn locate(&self, path: &Path) -> Position {

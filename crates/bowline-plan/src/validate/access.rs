@@ -55,11 +55,20 @@ impl Checker<'_, '_> {
         }
         let mode = given.mode.unwrap_or(default);
         let port = given.port.and_then(NonZeroU16::new).unwrap_or(api_server_port);
-        if self.is_whole {
+        let spec = Path::root().key("spec");
+        // The default follows from whether there are virtual IPs and balancers.
+        let is_default_known = self.findings.knows_length(&spec.key("virtualIPs")) && self.knows_roles();
+        let is_mode_known = self.knows(&at.key("mode")) && (given.mode.is_some() || is_default_known);
+        if is_mode_known {
             self.refuse_foreign_fields(at, given, mode);
-            if mode == raw::Mode::Direct && port != api_server_port {
+            let knows_ports =
+                self.knows_fields(&spec.key("apiServer"), &["port"]) && self.knows(&at.key("port"));
+            if mode == raw::Mode::Direct && port != api_server_port && knows_ports {
                 self.refuse_port_of_nobody(&at.key("port"), port, api_server_port);
             }
+        } else if mode != raw::Mode::VirtualIp && given.virtual_ips.is_some() {
+            // Meant for the mode that is not known: what it names has to be there all the same.
+            self.chosen(at, given, surroundings.virtual_ips);
         }
         let mode = self.mode(at, given, mode, port, surroundings);
         Access { mode, mode_given: given.mode.is_some(), port, names }
@@ -101,7 +110,7 @@ impl Checker<'_, '_> {
             raw::Mode::NodeLocal => Mode::NodeLocal,
             raw::Mode::Direct => Mode::Direct,
             raw::Mode::LoadBalancer => {
-                if self.is_whole && !surroundings.has_balancers {
+                if self.knows_roles() && !surroundings.has_balancers {
                     let remedy = "give at least one node the role load-balancer, or choose another mode";
                     self.problem(&at.key("mode"), "load-balancer, but no node has that role", remedy);
                 }
@@ -114,8 +123,10 @@ impl Checker<'_, '_> {
 
     /// Indices of the virtual IPs that the side names, or of all.
     fn chosen(&mut self, at: &Path, given: &raw::AccessSide, virtual_ips: &[VirtualIp]) -> Vec<usize> {
+        let list = Path::root().key("spec").key("virtualIPs");
         let Some(names) = &given.virtual_ips else {
-            if self.is_whole && virtual_ips.is_empty() {
+            let is_length_known = self.findings.knows_length(&list) && self.knows(&at.key("virtualIPs"));
+            if is_length_known && virtual_ips.is_empty() {
                 let remedy = "describe one under spec.virtualIPs, or choose another mode";
                 self.problem(&at.key("mode"), "virtual-ip, but there is none", remedy);
             }
@@ -128,20 +139,18 @@ impl Checker<'_, '_> {
         }
         let mut chosen = Vec::new();
         for (index, name) in names.iter().enumerate() {
-            match virtual_ips.iter().position(|vip| vip.name == *name) {
-                Some(position) => chosen.push(position),
-                None if self.is_whole => {
-                    let known =
-                        virtual_ips.iter().map(|vip| vip.name.as_str()).collect::<Vec<_>>().join(", ");
-                    let message = format!("no virtual IP is named {}", crate::source::excerpt(name));
-                    let remedy = if known.is_empty() {
-                        "describe it under spec.virtualIPs".to_owned()
-                    } else {
-                        format!("there are: {known}")
-                    };
-                    self.problem(&at.index(index), message, remedy);
-                }
-                None => {}
+            if let Some(position) = virtual_ips.iter().position(|vip| vip.name == *name) {
+                chosen.push(position);
+            } else if self.can_be_name(&at.index(index), name) && self.findings.knows_all(&list, "name") {
+                let known: Vec<&str> = virtual_ips.iter().map(|vip| vip.name.as_str()).collect();
+                let known = known.join(", ");
+                let message = format!("no virtual IP is named {}", crate::source::excerpt(name));
+                let remedy = if known.is_empty() {
+                    "describe it under spec.virtualIPs".to_owned()
+                } else {
+                    format!("there are: {known}")
+                };
+                self.problem(&at.index(index), message, remedy);
             }
         }
         chosen
@@ -161,7 +170,10 @@ impl Checker<'_, '_> {
                 fronts.push(front);
             }
         }
-        if self.is_whole && given.address.is_none() && given.addresses.is_empty() {
+        if self.knows_fields(at, &["address", "addresses"])
+            && given.address.is_none()
+            && given.addresses.is_empty()
+        {
             let remedy = "give the `address:` of the balancer, and its `port:` when it is another than the API servers'";
             self.problem(&at.key("address"), "mode external, but no address", remedy);
         }

@@ -67,7 +67,6 @@ const CUT_RATE: NonZeroU32 = NonZeroU32::new(2_000).unwrap();
 
 impl Checker<'_, '_> {
     pub(super) fn balancing(&mut self, at: &Path, given: raw::Balancing) -> Balancing {
-        let problems = self.findings.len();
         let mut timer = |field: &str, given: &Option<raw::DurationText>, timer: Timer| {
             self.duration(&at.key(field), given.as_ref(), timer.default, timer.bounds)
         };
@@ -102,10 +101,7 @@ impl Checker<'_, '_> {
             proxy_protocol: given.proxy_protocol.unwrap_or(false),
             loopback_congestion: self.congestion(&at.key("loopbackCongestion"), given.loopback_congestion),
         };
-        // A timer that could not be read is in no order.
-        if self.findings.len() == problems {
-            self.check_order(at, &balancing);
-        }
+        self.check_order(at, &balancing);
         balancing
     }
 
@@ -143,7 +139,8 @@ impl Checker<'_, '_> {
             ("handshakeTimeout", balancing.handshake_timeout, "probeTimeout", balancing.probe_timeout),
         ];
         for (longer, long, shorter, short) in pairs {
-            if long >= short {
+            // A timer that could not be read is in no order.
+            if long >= short || !self.knows_fields(at, &[longer, shorter]) {
                 continue;
             }
             let (long, short) = (text::Shown(long), text::Shown(short));

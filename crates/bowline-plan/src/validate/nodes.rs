@@ -28,7 +28,7 @@ impl Checker<'_, '_> {
             self.refuse_same_address(&at, &node, index, &nodes, &mut addresses);
             nodes.push(node);
         }
-        if self.is_whole {
+        if self.knows_roles() {
             self.check_roles(at, &nodes);
         }
         nodes
@@ -40,7 +40,7 @@ impl Checker<'_, '_> {
             None => BTreeSet::from([NodeRole::Worker]),
             Some(roles) => roles.iter().map(|role| NodeRole::from(*role)).collect(),
         };
-        if roles.is_empty() && self.is_whole {
+        if roles.is_empty() && self.knows(&at.key("roles")) {
             self.problem(
                 &at.key("roles"),
                 "the node is there for nothing",
@@ -53,7 +53,7 @@ impl Checker<'_, '_> {
         };
         let access_address = one(self, "accessAddress", &given.access_address).or(addresses.first().copied());
         let public_address = one(self, "publicAddress", &given.public_address);
-        if self.is_whole {
+        if self.knows_fields(at, &["roles", "addresses", "accessAddress"]) {
             self.require_addresses(at, given, &roles);
         }
         Node { name, roles, addresses, access_address, public_address }

@@ -3,7 +3,7 @@
 use core::net::IpAddr;
 use core::num::NonZeroU8;
 use core::time::Duration;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::{Checker, text};
 use crate::cluster::{Node, NodeRole, Peers, Track, VirtualIp, VrrpVersion, WhenAllBad, is_link_local};
@@ -48,6 +48,7 @@ impl Checker<'_, '_> {
             let at = at.index(index);
             let vip = self.virtual_ip(&at, given, rank, nodes);
             self.refuse_clash(&at, &vip, &vips);
+            self.refuse_same_router(&at, &vip, &vips);
             vips.push(vip);
         }
         self.refuse_node_addresses(at, &vips, nodes);
@@ -65,12 +66,14 @@ impl Checker<'_, '_> {
         let version = if given.version == Some(2) { VrrpVersion::V2 } else { VrrpVersion::V3 };
         let addresses = self.vip_addresses(at, given, version);
         let on = self.vip_nodes(&at.key("on"), given.on.as_ref(), nodes);
-        self.refuse_unicast(&at.key("unicast"), given.unicast, &on);
+        if self.knows_holders(at) {
+            self.refuse_unicast(&at.key("unicast"), given.unicast, &on);
+        }
         let interface = given.interface.as_ref();
         VirtualIp {
             name: self.name(&at.key("name"), given.name.clone()).unwrap_or_default(),
             addresses,
-            priorities: self.priorities(&at.key("priorities"), &given.priorities, &on),
+            priorities: self.priorities(at, &given.priorities, &on, nodes),
             on,
             version,
             interval: self.interval(&at.key("interval"), given, version),
@@ -104,7 +107,9 @@ impl Checker<'_, '_> {
     }
 
     fn vip_addresses(&mut self, at: &Path, given: &raw::VirtualIp, version: VrrpVersion) -> Vec<IpAddr> {
-        if self.is_whole && given.address.is_some() != given.addresses.is_empty() {
+        if self.knows_fields(at, &["address", "addresses"])
+            && given.address.is_some() != given.addresses.is_empty()
+        {
             let message = if given.address.is_some() { "address and addresses both" } else { "no address" };
             self.problem(&at.key("address"), message, "give `address:`, or several as `addresses:`");
         }
@@ -135,6 +140,16 @@ impl Checker<'_, '_> {
         addresses
     }
 
+    /// Whether it is known which nodes the virtual IP at `at` may be on.
+    fn knows_holders(&self, at: &Path) -> bool {
+        self.knows(&at.key("on")) && self.knows_roles()
+    }
+
+    /// Whether it is known what all nodes are called.
+    fn knows_nodes(&self) -> bool {
+        self.findings.knows_all(&Path::root().key("spec").key("nodes"), "name")
+    }
+
     /// The names of the nodes it may be on.
     fn vip_nodes(&mut self, at: &Path, given: Option<&Placement>, nodes: &[Node]) -> Vec<String> {
         let with_role = |role: NodeRole| -> Vec<String> {
@@ -145,17 +160,13 @@ impl Checker<'_, '_> {
             Some(Placement::Role(role)) => with_role(NodeRole::from(*role)),
             Some(Placement::Nodes(names)) => {
                 self.refuse_twice(at, names);
-                let known: BTreeSet<&str> = nodes.iter().map(|node| node.name.as_str()).collect();
                 for (index, name) in names.iter().enumerate() {
-                    if self.is_whole && !known.contains(name.as_str()) {
-                        let message = format!("no node is named {}", excerpt(name));
-                        self.problem(&at.index(index), message, "name a node under spec.nodes");
-                    }
+                    self.refuse_unknown_node(&at.index(index), name, nodes);
                 }
                 names.clone()
             }
         };
-        if self.is_whole && names.is_empty() {
+        if self.knows(at) && self.knows_roles() && names.is_empty() {
             self.problem(at, "no node can hold the address", "name nodes, or a role that some have");
         }
         if names.len() > HOLDERS_LIMIT {
@@ -165,8 +176,21 @@ impl Checker<'_, '_> {
         names
     }
 
+    fn refuse_unknown_node(&mut self, path: &Path, name: &str, nodes: &[Node]) {
+        if !self.can_be_name(path, name) || !self.knows_nodes() || nodes.iter().any(|node| node.name == *name)
+        {
+            return;
+        }
+        let roles = [NodeRole::ControlPlane, NodeRole::Etcd, NodeRole::Worker, NodeRole::LoadBalancer];
+        let remedy = match roles.into_iter().find(|role| role.as_str() == name) {
+            Some(role) => format!("for all nodes of that role write `on: {}`, without a list", role.as_str()),
+            None => "name a node under spec.nodes".to_owned(),
+        };
+        self.problem(path, format!("no node is named {}", excerpt(name)), remedy);
+    }
+
     fn refuse_unicast(&mut self, path: &Path, is_unicast: bool, on: &[String]) {
-        if !is_unicast || !self.is_whole {
+        if !is_unicast {
             return;
         }
         let peers = on.len().saturating_sub(1);
@@ -199,15 +223,21 @@ impl Checker<'_, '_> {
 
     fn priorities(
         &mut self,
-        at: &Path,
+        vip: &Path,
         given: &BTreeMap<String, u8>,
         on: &[String],
+        nodes: &[Node],
     ) -> BTreeMap<String, NonZeroU8> {
+        let at = &vip.key("priorities");
+        let knows_holders = self.knows_holders(vip);
         let mut priorities = BTreeMap::new();
         for (name, priority) in given {
-            if self.is_whole && !on.contains(name) {
+            let path = at.key(name);
+            if !knows_holders {
+                self.refuse_unknown_node(&path, name, nodes);
+            } else if !on.contains(name) {
                 let message = format!("the address cannot be on a node {}", excerpt(name));
-                self.problem(&at.key(name), message, "name a node that `on` covers");
+                self.problem(&path, message, "name a node that `on` covers");
             }
             priorities.extend(NonZeroU8::new(*priority).map(|priority| (name.clone(), priority)));
         }
@@ -238,14 +268,33 @@ impl Checker<'_, '_> {
             let message = format!("another virtual IP is named {}", vip.name);
             self.problem(&at.key("name"), message, "give each its own name");
         }
-        if let Some(address) =
-            vip.addresses.iter().find(|ip| others.iter().any(|other| other.addresses.contains(ip)))
-        {
-            let message = format!("{address} belongs to another virtual IP already");
-            self.problem(&at.key("address"), message, "give each its own address");
+        for address in &vip.addresses {
+            let Some(other) = others.iter().find(|other| other.addresses.contains(address)) else { continue };
+            let message = match other.name.as_str() {
+                "" => format!("{address} belongs to another virtual IP already"),
+                name => format!("{address} belongs to virtual IP {name} already"),
+            };
+            let path = self.address_path(at, *address);
+            self.problem(&path, message, "give each its own address");
         }
+    }
+
+    /// Two virtual routers with one number on one link are one to everybody else.
+    fn refuse_same_router(&mut self, at: &Path, vip: &VirtualIp, others: &[VirtualIp]) {
+        let list = Path::root().key("spec").key("virtualIPs");
+        // Numbers and links that could not be read are their defaults meanwhile, and clash with nobody.
+        let known = |path: &Path| self.knows_fields(path, &["vrid", "interface"]);
+        if !known(at) {
+            return;
+        }
+        let others: Vec<&VirtualIp> = others
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| known(&list.index(*index)))
+            .map(|(_, other)| other)
+            .collect();
         let family = |vip: &VirtualIp| vip.addresses.first().map(IpAddr::is_ipv4);
-        let is_same_router = |other: &&VirtualIp| {
+        let is_same_router = |other: &&&VirtualIp| {
             other.vrid == vip.vrid && other.interface == vip.interface && family(other) == family(vip)
         };
         if let Some(other) = others.iter().find(is_same_router) {
@@ -253,7 +302,7 @@ impl Checker<'_, '_> {
             self.problem(&at.key("vrid"), message, "give each its own `vrid:`, from 1 to 255");
             return;
         }
-        let has_same_mac = |other: &&VirtualIp| {
+        let has_same_mac = |other: &&&VirtualIp| {
             let on_one_node = other.on.iter().any(|node| vip.on.contains(node));
             let both = other.virtual_mac && vip.virtual_mac;
             both && on_one_node && other.vrid == vip.vrid && family(other) == family(vip)
@@ -281,31 +330,41 @@ impl Checker<'_, '_> {
                     continue;
                 };
                 let message = format!("{address} is an address of node {node}");
-                self.problem(
-                    &at.index(index).key("address"),
-                    message,
-                    "give the virtual IP an address of its own",
-                );
+                let path = self.address_path(&at.index(index), *address);
+                self.problem(&path, message, "give the virtual IP an address of its own");
             }
         }
+    }
+
+    /// Where the virtual IP at `at` has `address`.
+    fn address_path(&self, at: &Path, address: IpAddr) -> Path {
+        let (single, list) = (at.key("address"), at.key("addresses"));
+        let is_it = |path: &Path| self.source.text(path).and_then(|text| text.parse().ok()) == Some(address);
+        let items = (0..ADDRESSES_LIMIT).map(|index| list.index(index));
+        core::iter::once(single).chain(items).find(is_it).unwrap_or(list)
     }
 
     /// Virtual IPs that move together can be on the same nodes, in the same order.
     fn refuse_torn_groups(&mut self, at: &Path, vips: &[VirtualIp]) {
         for (index, vip) in vips.iter().enumerate() {
-            let first = vips.iter().take(index).find(|other| vip.group.is_some() && other.group == vip.group);
-            let Some(first) = first else { continue };
+            let mut before = vips.iter().enumerate().take(index);
+            let first = before.find(|(_, other)| vip.group.is_some() && other.group == vip.group);
+            let Some((first_index, first)) = first else { continue };
+            let (first_at, at) = (at.index(first_index), at.index(index));
             for (field, differs) in [
                 ("on", first.on != vip.on),
                 ("priorities", first.priorities != vip.priorities),
                 ("track", first.track != vip.track),
                 ("preempt", first.preempt != vip.preempt),
             ] {
-                if differs && self.is_whole {
+                // Holders by a role are known when the roles are.
+                let is_known = (field != "on" || self.knows_roles())
+                    && [&first_at, &at].into_iter().all(|at| self.knows(&at.key(field)));
+                if differs && is_known {
                     let message =
                         format!("not that of virtual IP {}, which is in the same group", first.name);
                     let remedy = "virtual IPs of one group move together: give all of them the same";
-                    self.problem(&at.index(index).key(field), message, remedy);
+                    self.problem(&at.key(field), message, remedy);
                 }
             }
         }
