@@ -183,10 +183,13 @@ impl Adverts {
                     }
                 }
                 ToAdverts::Reconfigure { id, config, wiring } => {
-                    if let Some(lane) = self.lanes.iter_mut().find(|lane| lane.id == id) {
-                        let before = lane.reconfigure(config, *wiring, round);
-                        self.retire(before);
-                    }
+                    let lane = self.lanes.iter_mut().find(|lane| lane.id == id);
+                    // That of one that has gone meanwhile is closed with what others had.
+                    let unused = match lane {
+                        Some(lane) => lane.reconfigure(config, *wiring, round),
+                        None => *wiring,
+                    };
+                    self.retire(unused);
                     self.watch_again(id);
                 }
                 ToAdverts::Renumber { id, next } => {
@@ -195,10 +198,12 @@ impl Adverts {
                     }
                 }
                 ToAdverts::Rewire { id, wiring } => {
-                    if let Some(lane) = self.lanes.iter_mut().find(|lane| lane.id == id) {
-                        let before = lane.rewire(*wiring);
-                        self.retire(before);
-                    }
+                    let lane = self.lanes.iter_mut().find(|lane| lane.id == id);
+                    let unused = match lane {
+                        Some(lane) => lane.rewire(*wiring),
+                        None => *wiring,
+                    };
+                    self.retire(unused);
                     self.watch_again(id);
                 }
             }
@@ -224,3 +229,6 @@ impl Adverts {
         let _ = self.epoll.add(lane.socket(), PACKETS, Interest::READABLE);
     }
 }
+
+#[cfg(test)]
+mod tests;
