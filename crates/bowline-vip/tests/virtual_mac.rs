@@ -6,6 +6,7 @@ mod process;
 
 use bowline_sys::announce::{Announcer, ClaimKind, Frame, Listener};
 use bowline_sys::mac::Mac;
+use bowline_sys::packet::PacketSocket;
 use bowline_sys::rtnetlink::{Link, VirtualMac};
 use bowline_sys::vrrp_socket::Family;
 use bowline_vip::{Event, Router, VirtualIps};
@@ -346,6 +347,35 @@ fn a_guard_takes_the_link_from_a_daemon_that_was_killed() {
         wait_until("no link is left", || own_link(&a, vips).is_none());
         wait_until("all is as it was", || as_it_was(&a));
         node.vips.leave();
+    }
+}
+
+/// The Ethernet address that the first advert of priority 0 on the link comes from.
+fn farewell_comes_from(ear: &PacketSocket) -> Mac {
+    let mut from = None;
+    wait_until("a farewell", || {
+        let mut frame = [0; 256];
+        let Some(received) = ear.receive(&mut frame).unwrap() else { return false };
+        // Version 4 with a header of five words and version 6; protocol 112, and the priority of a VRRP message.
+        let (protocol, priority) = if frame[14] == 0x45 { (23, 34 + 2) } else { (20, 54 + 2) };
+        let is_farewell = frame[protocol] == 112 && received.length > priority && frame[priority] == 0;
+        from = is_farewell.then(|| Mac(frame[6..12].try_into().unwrap()));
+        is_farewell
+    });
+    from.unwrap()
+}
+
+#[test]
+fn a_guard_says_farewell_from_the_address_that_the_adverts_came_from() {
+    let Some(([a, _, client], _switch)) = hosts() else { return };
+    let ear = client.inside(|| PacketSocket::open(LINK)).unwrap();
+    for vips in [&[VIP][..], &V6] {
+        let mut daemon = Daemon::start_virtual(&a, vips);
+        wait_until("the address", || vips.iter().all(|vip| a.has(vip)));
+        daemon.guard();
+        daemon.kill();
+        assert_eq!(farewell_comes_from(&ear), of(vips).mac());
+        wait_until("no link is left", || own_link(&a, vips).is_none());
     }
 }
 

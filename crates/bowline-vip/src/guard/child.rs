@@ -1,12 +1,14 @@
 //! The guard's side.
 
 use super::word::{Will, Word};
+use bowline_sys::announce::{Announcer, Envelope};
 use bowline_sys::epoll::{Epoll, Event, Events, Interest};
 use bowline_sys::rtnetlink::{Lease, Rtnetlink};
 use bowline_sys::vrrp_socket::{Family, Membership, VrrpSocket};
 use bowline_sys::{child, sched};
 use std::collections::BTreeMap;
 use std::io::{self, Read};
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -70,7 +72,24 @@ struct Watch {
 /// Everything that can be made ready beforehand.
 struct Armed {
     will: Will,
-    socket: io::Result<VrrpSocket>,
+    way: io::Result<Way>,
+}
+
+/// How adverts get to the link: as the daemon's do.
+enum Way {
+    /// From the interface's own Ethernet address, as the kernel sends them.
+    OfKernel(VrrpSocket),
+    /// From the virtual router's (RFC 9568 section 7.2), as whole frames.
+    Framed(Announcer, Envelope),
+}
+
+impl Way {
+    fn send(&self, source: IpAddr, to: IpAddr, advert: &[u8]) -> io::Result<()> {
+        match self {
+            Self::OfKernel(socket) => socket.send(source, to, advert),
+            Self::Framed(announcer, envelope) => announcer.send_advert(envelope, advert),
+        }
+    }
 }
 
 enum Heard {
@@ -121,8 +140,8 @@ impl Watch {
                 }
             }
             Some(Word::Armed { router, will }) => {
-                let socket = self.open(&will);
-                self.armed.insert(router, Armed { will, socket });
+                let way = self.open(&will);
+                self.armed.insert(router, Armed { will, way });
             }
             Some(Word::Disarmed { router }) => drop(self.armed.remove(&router)),
             Some(Word::Farewell) => return Ok(true),
@@ -131,22 +150,25 @@ impl Watch {
         Ok(false)
     }
 
-    fn open(&self, will: &Will) -> io::Result<VrrpSocket> {
+    fn open(&self, will: &Will) -> io::Result<Way> {
+        if let Some(of) = will.virtual_link.filter(|_| will.is_multicast()) {
+            let envelope = Envelope::of_adverts(of.mac(), will.source);
+            return Ok(Way::Framed(Announcer::open(will.interface)?, envelope));
+        }
         let links = self.netlink.links()?;
         let link = links.iter().find(|link| link.index == will.interface).ok_or(io::ErrorKind::NotFound)?;
         let socket = VrrpSocket::open(link, Family::of(will.source), Membership::None)?;
         socket.stop_receiving()?;
-        Ok(socket)
+        Ok(Way::OfKernel(socket))
     }
 
     /// Adverts first: a successor waits before it takes over.
     fn take_leave(&self) {
-        for Armed { will, socket } in self.armed.values() {
-            let send = |socket: &VrrpSocket| {
-                will.adverts.iter().try_for_each(|(to, bytes)| socket.send(will.source, *to, bytes))
-            };
-            let sent = match socket {
-                Ok(socket) => send(socket).err().map(|error| error.to_string()),
+        for Armed { will, way } in self.armed.values() {
+            let send =
+                |way: &Way| will.adverts.iter().try_for_each(|(to, bytes)| way.send(will.source, *to, bytes));
+            let sent = match way {
+                Ok(way) => send(way).err().map(|error| error.to_string()),
                 Err(error) => Some(error.to_string()),
             };
             if let Some(error) = sent {

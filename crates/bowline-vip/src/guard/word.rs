@@ -21,6 +21,13 @@ pub(crate) struct Will {
     pub(crate) addresses: Vec<IpAddr>,
 }
 
+impl Will {
+    /// Whether every advert is for the group, and none for single peers.
+    pub(crate) fn is_multicast(&self) -> bool {
+        self.adverts.iter().all(|(destination, _)| destination.is_multicast())
+    }
+}
+
 /// Stands before the name of a link of the router's own.
 const LINK: &str = "@";
 /// Stands before how the interface was.
