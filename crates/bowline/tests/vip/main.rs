@@ -7,6 +7,7 @@ mod churn;
 mod coexistence;
 mod conformance;
 mod interop;
+mod masters;
 mod members;
 mod outage;
 mod refusals;
