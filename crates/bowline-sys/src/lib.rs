@@ -5,6 +5,7 @@
 //! which `unsafe` is allowed: each use stands in a module that says so, beside the reason why it is sound.
 #![warn(missing_docs)]
 
+pub mod alarm;
 pub mod announce;
 pub mod capability;
 pub mod child;

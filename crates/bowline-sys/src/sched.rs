@@ -5,7 +5,8 @@ use std::ffi::c_int;
 use std::io;
 
 use rustix::mm::{MlockAllFlags, mlock, mlockall};
-use rustix::process::{Resource, getrlimit};
+use rustix::process::{Resource, getrlimit, setpriority_process};
+use rustix::thread::{CpuSet, Pid, gettid, sched_getaffinity, sched_getcpu, sched_setaffinity};
 
 use crate::capability::{Capability, has};
 
@@ -15,6 +16,9 @@ const SCHED_RESET_ON_FORK: c_int = 0x4000_0000;
 
 /// Above every thread that is not real-time, and below the kernel's own (interrupt threads have 50).
 const PRIORITY: c_int = 1;
+
+/// The smallest value of setpriority(2), of whom the CPU is given first.
+const NICE_MIN: i32 = -20;
 
 /// `struct sched_param`, and the room that musl's has behind it.
 #[repr(C)]
@@ -40,6 +44,43 @@ pub fn be_real_time() -> io::Result<()> {
     // SAFETY: the thread is the calling one, and the pointer is to a live structure that is at least as long as either C library's.
     let error = unsafe { pthread_setschedparam(pthread_self(), SCHED_RR | SCHED_RESET_ON_FORK, &parameters) };
     if error == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(error)) }
+}
+
+/// Puts the calling thread before all others that are not real-time (`nice` -20).
+///
+/// # Errors
+/// `EACCES` without `CAP_SYS_NICE` or an `RLIMIT_NICE`.
+pub fn be_first() -> io::Result<()> {
+    Ok(setpriority_process(Some(gettid()), NICE_MIN)?)
+}
+
+/// One thread of this process, for the others.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Thread(Pid);
+
+impl Thread {
+    /// The calling one.
+    pub fn current() -> Self {
+        Self(gettid())
+    }
+
+    /// Brings it to the CPU that the caller runs on, where it runs at once if it has the right of way; afterwards it may run wherever
+    /// it might before. For one that waits to run on a CPU that the kernel itself keeps busy (`sched_setaffinity(2)`).
+    ///
+    /// # Errors
+    /// When the thread has ended, or the CPU is not one of those it may run on. It may run then wherever it might before.
+    pub fn bring_here(self) -> io::Result<()> {
+        let before = sched_getaffinity(Some(self.0))?;
+        let here = sched_getcpu();
+        if !before.is_set(here) {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
+        let mut only_here = CpuSet::new();
+        only_here.set(here);
+        let brought = sched_setaffinity(Some(self.0), &only_here);
+        sched_setaffinity(Some(self.0), &before)?;
+        Ok(brought?)
+    }
 }
 
 /// Keeps in RAM what this process has now: all of its code, which is read from disk here and not when it is needed, and of its

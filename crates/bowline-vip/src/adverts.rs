@@ -63,9 +63,12 @@ impl Adverts {
     pub(crate) fn run(mut self) {
         let mut events = Events::with_capacity(EVENTS_MAX);
         let mut due = now();
+        self.shared.relief.begin();
         loop {
+            self.shared.relief.waits(due);
             // It fails only when a descriptor or a pointer is wrong, which would be our bug.
             self.epoll.wait(&mut events, Some(due.since(now()))).expect("epoll_wait on our own instance");
+            self.shared.relief.works();
             let now = self.go_round(due);
             if self.shared.is_abandoned() || (self.shared.is_ending() && self.lanes.is_empty()) {
                 break;

@@ -7,7 +7,7 @@
 //! * The *keeper* has the addresses. Each is a lease that the kernel ends by itself; it is renewed while the advert thread lives
 //!   and [`Serving`] says that clients are served.
 //! * A third thread calls the [`Sink`]: whoever writes a log may have to wait. A fourth one closes sockets, for which the kernel keeps it
-//!   waiting.
+//!   waiting. A fifth one brings the advert thread to another CPU when it is late.
 //! * The *guard* ([`watch_over`]) is a child that sends priority 0 and removes the addresses when the process is killed.
 //!
 //! To let go of an address is one uninterrupted step: stop accepting, reset everybody, remove it.
@@ -22,6 +22,7 @@ mod event;
 mod guard;
 mod keeper;
 mod lane;
+mod relief;
 mod router;
 mod shared;
 mod silence;

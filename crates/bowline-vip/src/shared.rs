@@ -4,6 +4,7 @@ use crate::cell::Cell;
 use crate::closer::{RETIRED_MAX, Retired};
 use crate::keeper::Kept;
 use crate::lane::{Lane, Wiring};
+use crate::relief::Relief;
 use bowline_sansio::Instant;
 use bowline_sys::clock;
 use bowline_sys::epoll::Waker;
@@ -40,6 +41,7 @@ pub(crate) struct Shared {
     pub(crate) adverts_waker: Waker,
     pub(crate) teller_waker: Waker,
     pub(crate) closer_waker: Waker,
+    pub(crate) relief: Relief,
     /// When the advert thread went round last.
     beat: AtomicU64,
     /// Both threads end: the one when no router is left, the other after it.
@@ -63,6 +65,7 @@ impl Shared {
             adverts_waker: Waker::new()?,
             teller_waker: Waker::new()?,
             closer_waker: Waker::new()?,
+            relief: Relief::new()?,
             beat: AtomicU64::new(clock::monotonic_nanos()),
             ending: AtomicBool::new(false),
             abandoned: AtomicBool::new(false),
@@ -108,6 +111,7 @@ impl Shared {
 
     pub(crate) fn adverts_end(&self) {
         self.adverts_ended.store(true, Ordering::Release);
+        self.relief.end();
         self.keeper_waker.wake();
     }
 

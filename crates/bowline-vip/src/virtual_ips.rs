@@ -8,6 +8,7 @@ use crate::event::{Event, Serving, Sink};
 use crate::guard::{Guard, GuardCommand};
 use crate::keeper::{Hands, Keeper, Kept};
 use crate::lane::{Lane, Wiring};
+use crate::relief;
 use crate::router::{self, Router, StartError, Status};
 use crate::shared::{Known, Shared, ToAdverts, ToKeeper, now};
 use crate::teller::{SAID_MAX, Teller, Voice};
@@ -133,6 +134,8 @@ impl VirtualIps {
         drop(spawn("vip-teller", tell)?);
         // Nor is this: what it has not closed by then ends with the process.
         drop(spawn("vip-closer", move || closer.run())?);
+        let shared = Arc::clone(&self.shared);
+        drop(spawn("vip-relief", move || relief::run(&shared))?);
         let (ended, adverts_ended) = mpsc::channel::<()>();
         let (ready, is_ready) = mpsc::channel();
         let keep = move || {
@@ -307,6 +310,7 @@ impl VirtualIps {
     fn end(&mut self) {
         let Some(threads) = self.threads.take() else {
             // Where the start has failed nobody is left who speaks to the teller, and it has to look.
+            self.shared.adverts_end();
             self.shared.all_end();
             return self.shared.teller_waker.wake();
         };

@@ -61,6 +61,66 @@ fn a_thread_is_real_time_and_what_it_starts_is_not() {
 }
 
 #[test]
+fn a_thread_that_waits_for_a_cpu_is_brought_to_one_that_gives_way() {
+    let all = sched_getaffinity(None).unwrap();
+    let cpus: Vec<_> = (0..CpuSet::MAX_CPU).filter(|cpu| all.is_set(*cpu)).collect();
+    let [here, there, ..] = cpus[..] else { return println!("skipped: there is one CPU") };
+    let only = |cpu| {
+        let mut set = CpuSet::new();
+        set.set(cpu);
+        set
+    };
+    let (tell, told) = std::sync::mpsc::channel();
+    let (end, over) = std::sync::mpsc::channel::<()>();
+    let thread = std::thread::spawn(move || {
+        sched_setaffinity(None, &only(there)).unwrap();
+        sched_setaffinity(None, &all).unwrap();
+        tell.send(Thread::current()).unwrap();
+        over.recv().unwrap_err();
+        sched_getcpu()
+    });
+    let sleeper = told.recv().unwrap();
+    sched_setaffinity(None, &only(here)).unwrap();
+    sleeper.bring_here().unwrap();
+    let after = sched_getaffinity(Some(sleeper.0)).unwrap();
+    assert!(cpus.iter().all(|cpu| after.is_set(*cpu)), "it may run where it might before");
+    drop(end);
+    thread.join().unwrap();
+    assert!(sleeper.bring_here().is_err(), "it has ended");
+
+    let confined = std::thread::spawn(move || {
+        sched_setaffinity(None, &only(there)).unwrap();
+        Thread::current().bring_here().unwrap();
+        std::thread::scope(|scope| {
+            let this = Thread::current();
+            let other = scope.spawn(move || {
+                sched_setaffinity(None, &only(here)).unwrap();
+                this.bring_here().map_err(|error| error.kind())
+            });
+            assert_eq!(other.join().unwrap(), Err(io::ErrorKind::PermissionDenied));
+        });
+        let mine = sched_getaffinity(None).unwrap();
+        assert!(mine.is_set(there) && !mine.is_set(here), "it was told not to run elsewhere");
+    });
+    confined.join().unwrap();
+}
+
+#[test]
+fn a_thread_that_is_first_is_alone_so() {
+    let nice = || {
+        let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
+        stat.rsplit(')').next().unwrap().split_whitespace().nth(16).unwrap().parse::<i32>().unwrap()
+    };
+    let before = nice();
+    let thread = std::thread::spawn(move || match be_first() {
+        Ok(()) => assert_eq!(nice(), NICE_MIN),
+        Err(error) => assert_eq!((error.kind(), nice()), (io::ErrorKind::PermissionDenied, before)),
+    });
+    thread.join().unwrap();
+    assert_eq!(nice(), before);
+}
+
+#[test]
 fn a_refusal_of_real_time_is_told_and_changes_nothing() {
     without(CapabilitySet::SYS_NICE, || {
         setrlimit(Resource::Rtprio, Rlimit { current: Some(0), maximum: Some(0) }).unwrap();
