@@ -6,7 +6,7 @@ use crate::admission::Admission;
 use crate::config::{Config, ListenerId, PoolId};
 use crate::mailbox::{Command, Mailbox};
 use crate::occupancy::Occupancy;
-use crate::pulse::{self, Liveness, Pulse, Rest, Watched};
+use crate::pulse::{self, Liveness, Pinged, Pulse, Rest, Watched};
 use crate::report::Sink;
 use crate::stats::{ListenerCounters, ListenerStats, Stats, WorkerCounters};
 use crate::token::Token;
@@ -155,6 +155,12 @@ struct Hand {
     thread: Option<JoinHandle<()>>,
 }
 
+impl Hand {
+    fn pinged(&self) -> Pinged {
+        Pinged { pulse: Arc::clone(&self.pulse), mailbox: Arc::clone(&self.mailbox) }
+    }
+}
+
 /// What the handle knows of a listener: kept for its counters when it is closed.
 #[derive(Debug)]
 struct Listener {
@@ -222,8 +228,7 @@ impl Proxy {
 
     fn start_watch(&self, sink: Arc<dyn Sink>) -> io::Result<Watch> {
         let rest = Arc::clone(&self.rest);
-        let watched = |hand: &Hand| Watched::new(Arc::clone(&hand.pulse), Arc::clone(&hand.mailbox));
-        let workers = self.workers.iter().map(watched).collect();
+        let workers = self.workers.iter().map(|hand| Watched::new(hand.pinged())).collect();
         let thread = std::thread::Builder::new().name(WATCH.to_owned());
         let occupancy = Arc::clone(&self.occupancy);
         let thread = thread.spawn(move || pulse::watch(workers, &occupancy, &*sink, &rest))?;
@@ -411,13 +416,7 @@ impl Proxy {
 
     /// Shows whether the workers answer.
     pub fn liveness(&self) -> Liveness {
-        Liveness(self.workers.iter().map(|hand| Arc::clone(&hand.pulse)).collect())
-    }
-
-    /// Whether every worker is pinged every [`crate::LOOK_EVERY`], also while nobody is served: for a host whose virtual IPs
-    /// depend on it. It is not, until this is asked for.
-    pub fn watch_closely(&self, closely: bool) {
-        self.rest.watch_closely(closely);
+        Liveness(self.workers.iter().map(Hand::pinged).collect())
     }
 
     /// Counters and gauges, summed over the workers.

@@ -39,8 +39,6 @@ pub(crate) struct Pulse {
     answered: AtomicU64,
     /// When the last ping was sent, in nanoseconds.
     asked_at: AtomicU64,
-    /// When the last ping was answered, in nanoseconds.
-    answered_at: AtomicU64,
     stuck: AtomicBool,
     times_stuck: AtomicU64,
 }
@@ -57,7 +55,6 @@ impl Pulse {
             asked: AtomicU64::new(0),
             answered: AtomicU64::new(0),
             asked_at: AtomicU64::new(now),
-            answered_at: AtomicU64::new(now),
             stuck: AtomicBool::new(false),
             times_stuck: AtomicU64::new(0),
         }
@@ -73,10 +70,8 @@ impl Pulse {
         self.turn.store(now.as_nanos(), Ordering::Release);
     }
 
-    /// Called by the worker after it has taken note of a wake-up, in a turn that began at `now`: a ping that comes later brings
-    /// another one.
-    pub(crate) fn answer(&self, now: Instant) {
-        self.answered_at.store(now.as_nanos(), Ordering::Release);
+    /// Called by the worker after it has taken note of a wake-up: a ping that comes later brings another one.
+    pub(crate) fn answer(&self) {
         self.answered.store(self.asked.load(Ordering::Acquire), Ordering::Release);
     }
 
@@ -95,13 +90,20 @@ impl Pulse {
         (turn != RESTING).then_some(Instant::from_nanos(turn))
     }
 
-    /// Whether its present turn or an unanswered ping is so old by now that it is stuck, which the thread that watches may not have
-    /// seen yet.
+    /// Since when a ping is unanswered.
+    fn unanswered_since(&self) -> Option<Instant> {
+        (!self.has_answered()).then(|| Instant::from_nanos(self.asked_at.load(Ordering::Acquire)))
+    }
+
+    /// For how long its present turn lasts by now, or a ping is unanswered.
+    fn silent_for(&self, now: Instant) -> Duration {
+        let since = self.works_since().into_iter().chain(self.unanswered_since()).min();
+        since.map_or(Duration::ZERO, |since| now.since(since))
+    }
+
+    /// Whether that is so long that it is stuck, which the thread that watches may not have seen yet.
     pub(crate) fn is_silent(&self, now: Instant) -> bool {
-        let asked_at = || Instant::from_nanos(self.asked_at.load(Ordering::Acquire));
-        let unanswered = (!self.has_answered()).then(asked_at);
-        let since = self.works_since().into_iter().chain(unanswered).min();
-        since.is_some_and(|since| now.since(since) >= STUCK_AFTER)
+        self.silent_for(now) >= STUCK_AFTER
     }
 
     /// Whether it is stuck, and how often it was.
@@ -112,7 +114,21 @@ impl Pulse {
 
 /// Shows whether a proxy's workers live; costs a few reads of memory, and outlives the proxy.
 #[derive(Clone, Debug)]
-pub struct Liveness(pub(crate) Vec<Arc<Pulse>>);
+pub struct Liveness(pub(crate) Vec<Pinged>);
+
+/// A worker, and how to wake it.
+#[derive(Clone, Debug)]
+pub(crate) struct Pinged {
+    pub(crate) pulse: Arc<Pulse>,
+    pub(crate) mailbox: Arc<Mailbox>,
+}
+
+impl Pinged {
+    fn ask(&self, now: Instant) {
+        self.pulse.ask(now);
+        self.mailbox.waker().wake();
+    }
+}
 
 impl Liveness {
     /// How long the longest turn of all workers lasts by now: microseconds while all is well, ever more when one hangs or has
@@ -121,78 +137,75 @@ impl Liveness {
         let now = Instant::from_nanos(clock::monotonic_nanos());
         self.0
             .iter()
-            .filter_map(|pulse| pulse.works_since())
+            .filter_map(|worker| worker.pulse.works_since())
             .map(|since| now.since(since))
             .max()
             .unwrap_or_default()
     }
 
-    /// For how long the worker that has been silent longest has answered no ping through its own epoll instance, or been in one
-    /// turn. To say anything below [`PING_EVERY`], the workers have to be watched closely ([`crate::Proxy::watch_closely`]). Takes
-    /// no lock and no memory.
+    /// Pings each worker through its own epoll instance, but for those that owe the answer to an earlier ping: to be called by one
+    /// thread that is on time. Takes no lock and no memory.
+    pub fn ask(&self) {
+        let now = Instant::from_nanos(clock::monotonic_nanos());
+        self.0.iter().filter(|worker| worker.pulse.has_answered()).for_each(|worker| worker.ask(now));
+    }
+
+    /// For how long the worker that has been silent longest owes an answer ([`Liveness::ask`]), or has been in one turn; zero when all of
+    /// them rest and have answered. Takes no lock and no memory.
     pub fn silent_for(&self) -> Duration {
         let now = Instant::from_nanos(clock::monotonic_nanos());
-        let silent = |pulse: &Arc<Pulse>| {
-            let answered = Instant::from_nanos(pulse.answered_at.load(Ordering::Acquire));
-            let turn = pulse.works_since().map_or(Duration::ZERO, |since| now.since(since));
-            now.since(answered).max(turn)
-        };
-        self.0.iter().map(silent).max().unwrap_or_default()
+        self.0.iter().map(|worker| worker.pulse.silent_for(now)).max().unwrap_or_default()
     }
 
     /// The numbers of the workers that are stuck, in ascending order.
     pub fn stuck(&self) -> Vec<usize> {
-        let stuck = self.0.iter().enumerate().filter(|(_, pulse)| pulse.is_stuck().0);
+        let stuck = self.0.iter().enumerate().filter(|(_, one)| one.pulse.is_stuck().0);
         stuck.map(|(worker, _)| worker).collect()
     }
 }
 
 /// One worker, as it is watched.
 pub(crate) struct Watched {
-    pub(crate) pulse: Arc<Pulse>,
-    pub(crate) mailbox: Arc<Mailbox>,
-    asked_at: Instant,
+    worker: Pinged,
+    /// What happened before is not held against it: nobody could judge then.
+    judged_from: Instant,
     /// Since when it was silent when it was last found stuck.
     stuck_since: Instant,
 }
 
 impl Watched {
-    pub(crate) fn new(pulse: Arc<Pulse>, mailbox: Arc<Mailbox>) -> Self {
+    pub(crate) fn new(worker: Pinged) -> Self {
         let now = Instant::from_nanos(clock::monotonic_nanos());
-        Self { pulse, mailbox, asked_at: now, stuck_since: now }
-    }
-
-    fn ask(&mut self, now: Instant) {
-        self.asked_at = now;
-        self.pulse.ask(now);
-        self.mailbox.waker().wake();
+        Self { worker, judged_from: now, stuck_since: now }
     }
 
     /// Whether it waits in the kernel and owes no answer.
     fn rests(&self) -> bool {
-        self.pulse.works_since().is_none() && self.pulse.has_answered()
+        self.worker.pulse.works_since().is_none() && self.worker.pulse.has_answered()
     }
 
     /// Judges, and asks again when it is time; what is to be told.
-    fn look(&mut self, worker: usize, now: Instant, late: bool, ping_every: Duration) -> Option<Event> {
-        let (was_stuck, _) = self.pulse.is_stuck();
-        let unanswered = (!self.pulse.has_answered()).then_some(self.asked_at);
-        let silent_since = self.pulse.works_since().into_iter().chain(unanswered).min();
+    fn look(&mut self, number: usize, now: Instant, late: bool) -> Option<Event> {
+        let pulse = &self.worker.pulse;
+        let (was_stuck, _) = pulse.is_stuck();
+        let unanswered = pulse.unanswered_since().map(|asked| asked.max(self.judged_from));
+        let silent_since = pulse.works_since().into_iter().chain(unanswered).min();
         let silent = silent_since.map_or(Duration::ZERO, |since| now.since(since));
         if late && !was_stuck {
             // This thread was held up, and so may have been the worker's.
-            self.asked_at = now;
+            self.judged_from = now;
         } else if silent >= STUCK_AFTER && !was_stuck {
-            self.pulse.stuck.store(true, Ordering::Relaxed);
-            self.pulse.times_stuck.fetch_add(1, Ordering::Relaxed);
+            pulse.stuck.store(true, Ordering::Relaxed);
+            pulse.times_stuck.fetch_add(1, Ordering::Relaxed);
             self.stuck_since = silent_since.unwrap_or(now);
-            return Some(Event::WorkerStuck { worker, silent });
+            return Some(Event::WorkerStuck { worker: number, silent });
         } else if silent < STUCK_AFTER && was_stuck {
-            self.pulse.stuck.store(false, Ordering::Relaxed);
-            return Some(Event::WorkerBack { worker, silent: now.since(self.stuck_since) });
+            pulse.stuck.store(false, Ordering::Relaxed);
+            return Some(Event::WorkerBack { worker: number, silent: now.since(self.stuck_since) });
         }
-        if unanswered.is_none() && now.since(self.asked_at) >= ping_every {
-            self.ask(now);
+        let asked_at = Instant::from_nanos(pulse.asked_at.load(Ordering::Acquire));
+        if unanswered.is_none() && now.since(asked_at) >= PING_EVERY {
+            self.worker.ask(now);
         }
         None
     }
@@ -203,31 +216,13 @@ impl Watched {
 pub(crate) struct Rest {
     is_long: AtomicBool,
     is_over: AtomicBool,
-    /// No rest is long, and each look is a ping.
-    is_close: AtomicBool,
     /// Who rests.
     thread: OnceLock<Thread>,
 }
 
 impl Rest {
     pub(crate) const fn new() -> Self {
-        Self {
-            is_long: AtomicBool::new(false),
-            is_over: AtomicBool::new(false),
-            is_close: AtomicBool::new(false),
-            thread: OnceLock::new(),
-        }
-    }
-
-    /// Whether each look is a ping from now on, and there is one every [`LOOK_EVERY`].
-    pub(crate) fn watch_closely(&self, closely: bool) {
-        self.is_close.store(closely, Ordering::SeqCst);
-        self.wake();
-    }
-
-    fn ping_every(&self) -> Duration {
-        // A look that comes a little early must not put a ping off to the next one.
-        if self.is_close.load(Ordering::Relaxed) { LOOK_EVERY / 2 } else { PING_EVERY }
+        Self { is_long: AtomicBool::new(false), is_over: AtomicBool::new(false), thread: OnceLock::new() }
     }
 
     /// A client has come: called after it is counted. Costs a look at memory, but for the first client after a time without any.
@@ -253,7 +248,7 @@ impl Rest {
     /// more. `all_rest`: no worker was in a turn when it was looked at.
     fn until_next(&self, occupancy: &Occupancy, all_rest: bool) -> Option<Duration> {
         let mut pause = LOOK_EVERY;
-        if all_rest && occupancy.present() == 0 && !self.is_close.load(Ordering::SeqCst) {
+        if all_rest && occupancy.present() == 0 {
             self.is_long.store(true, Ordering::SeqCst);
             // One who came between the two lines before saw no long rest, and is seen here.
             if occupancy.present() == 0 {
@@ -279,7 +274,7 @@ pub(crate) fn watch(mut workers: Vec<Watched>, occupancy: &Occupancy, sink: &dyn
         let late = now.since(last) > pause + LOOK_EVERY;
         last = now;
         for (number, worker) in workers.iter_mut().enumerate() {
-            if let Some(event) = worker.look(number, now, late, rest.ping_every()) {
+            if let Some(event) = worker.look(number, now, late) {
                 // Without room for it the metrics still say so.
                 let _ = sink.report(Report::Event(event));
             }
@@ -296,13 +291,18 @@ mod tests {
         Instant::from_millis(millis)
     }
 
-    fn look(watched: &mut Watched, worker: usize, now: Instant, late: bool) -> Option<Event> {
-        watched.look(worker, now, late, PING_EVERY)
+    fn pinged(pulse: &Arc<Pulse>) -> Pinged {
+        Pinged { pulse: Arc::clone(pulse), mailbox: Arc::new(Mailbox::new().unwrap()) }
+    }
+
+    fn all(pulses: &[&Arc<Pulse>]) -> Liveness {
+        Liveness(pulses.iter().map(|pulse| pinged(pulse)).collect())
     }
 
     fn watched(pulse: &Arc<Pulse>) -> Watched {
-        let mut watched = Watched::new(Arc::clone(pulse), Arc::new(Mailbox::new().unwrap()));
-        watched.asked_at = at(0);
+        pulse.asked_at.store(0, Ordering::Relaxed);
+        let mut watched = Watched::new(pinged(pulse));
+        watched.judged_from = at(0);
         watched
     }
 
@@ -311,19 +311,19 @@ mod tests {
         let pulse = Arc::new(Pulse::new());
         let mut watched = watched(&pulse);
         pulse.work(at(10));
-        assert_eq!(look(&mut watched, 3, at(90), false), None, "it works");
-        assert_eq!(look(&mut watched, 3, at(400), true), None, "held up itself");
+        assert_eq!(watched.look(3, at(90), false), None, "it works");
+        assert_eq!(watched.look(3, at(400), true), None, "held up itself");
         assert_eq!(pulse.asked.load(Ordering::Relaxed), 0, "no ping is needed for this");
         let silent = Duration::from_millis(480);
-        assert_eq!(look(&mut watched, 3, at(490), false), Some(Event::WorkerStuck { worker: 3, silent }));
-        assert_eq!(look(&mut watched, 3, at(580), false), None, "said already");
-        assert_eq!((look(&mut watched, 3, at(2_000), true), pulse.is_stuck()), (None, (true, 1)));
-        assert_eq!(Liveness(vec![Arc::new(Pulse::new()), Arc::clone(&pulse)]).stuck(), [1]);
+        assert_eq!(watched.look(3, at(490), false), Some(Event::WorkerStuck { worker: 3, silent }));
+        assert_eq!(watched.look(3, at(580), false), None, "said already");
+        assert_eq!((watched.look(3, at(2_000), true), pulse.is_stuck()), (None, (true, 1)));
+        assert_eq!(all(&[&Arc::new(Pulse::new()), &pulse]).stuck(), [1]);
         pulse.work(at(2_010));
-        pulse.answer(at(0));
+        pulse.answer();
         let silent = Duration::from_millis(2_080);
-        assert_eq!(look(&mut watched, 3, at(2_090), false), Some(Event::WorkerBack { worker: 3, silent }));
-        assert_eq!((look(&mut watched, 3, at(2_180), false), pulse.is_stuck()), (None, (false, 1)));
+        assert_eq!(watched.look(3, at(2_090), false), Some(Event::WorkerBack { worker: 3, silent }));
+        assert_eq!((watched.look(3, at(2_180), false), pulse.is_stuck()), (None, (false, 1)));
     }
 
     #[test]
@@ -332,36 +332,62 @@ mod tests {
         let mut watched = watched(&pulse);
         pulse.rest();
         for number in 1..=11 {
-            assert_eq!(look(&mut watched, 0, at(number * 90), false), None);
+            assert_eq!(watched.look(0, at(number * 90), false), None);
         }
         assert_eq!(pulse.asked.load(Ordering::Relaxed), 0, "less than a second has gone by");
-        assert_eq!((look(&mut watched, 0, at(1_080), false), pulse.has_answered()), (None, false));
-        pulse.answer(at(0));
-        assert_eq!(look(&mut watched, 0, at(1_170), false), None);
-        assert_eq!((look(&mut watched, 0, at(2_090), false), pulse.has_answered()), (None, false));
-        assert_eq!(look(&mut watched, 0, at(2_180), false), None, "not long enough");
+        assert_eq!((watched.look(0, at(1_080), false), pulse.has_answered()), (None, false));
+        pulse.answer();
+        assert_eq!(watched.look(0, at(1_170), false), None);
+        assert_eq!((watched.look(0, at(2_090), false), pulse.has_answered()), (None, false));
+        assert_eq!(watched.look(0, at(2_180), false), None, "not long enough");
         let silent = STUCK_AFTER;
-        assert_eq!(look(&mut watched, 0, at(2_270), false), Some(Event::WorkerStuck { worker: 0, silent }));
+        assert_eq!(watched.look(0, at(2_270), false), Some(Event::WorkerStuck { worker: 0, silent }));
     }
 
     #[test]
-    fn a_worker_has_answered_in_time_unless_its_answer_or_its_turn_is_too_old() {
-        const HOUR: Duration = Duration::from_secs(3_600);
-        let now = Instant::from_nanos(clock::monotonic_nanos());
-        let long_ago = Instant::from_nanos(now.as_nanos().saturating_sub(2_000_000_000));
-        let within = Duration::from_secs(1);
-        let (well, late, stuck) = (Arc::new(Pulse::new()), Arc::new(Pulse::new()), Arc::new(Pulse::new()));
-        well.rest();
-        late.answer(long_ago);
-        late.rest();
-        stuck.work(long_ago);
-        let all = |pulses: &[&Arc<Pulse>]| Liveness(pulses.iter().map(|pulse| Arc::clone(pulse)).collect());
-        assert!(all(&[&well]).silent_for() <= HOUR);
-        assert!(
-            all(&[&well, &late]).silent_for() > within,
-            "nobody has asked it for too long, or it did not answer"
-        );
-        assert!(all(&[&well, &stuck]).silent_for() > within, "it is in a turn that lasts");
-        assert!(all(&[&well, &late, &stuck]).silent_for() <= HOUR);
+    fn a_ping_of_somebody_else_counts_like_its_own() {
+        let pulse = Arc::new(Pulse::new());
+        let mut watched = watched(&pulse);
+        pulse.rest();
+        pulse.ask(at(500));
+        assert_eq!(watched.look(0, at(590), true), None, "held up itself");
+        assert_eq!(watched.look(0, at(700), false), None, "it could judge from 590 on");
+        let silent = STUCK_AFTER;
+        assert_eq!(watched.look(0, at(770), false), Some(Event::WorkerStuck { worker: 0, silent }));
+        pulse.answer();
+        watched.look(0, at(860), false).expect("it is back");
+        assert_eq!(watched.look(0, at(1_490), false), None);
+        assert!(pulse.has_answered(), "the last ping is not a second old");
+        assert_eq!((watched.look(0, at(1_500), false), pulse.has_answered()), (None, false));
+    }
+
+    #[test]
+    fn a_worker_is_silent_from_the_ping_it_owes_an_answer_to_or_from_the_turn_it_is_in() {
+        let (rests, works) = (Arc::new(Pulse::new()), Arc::new(Pulse::new()));
+        rests.rest();
+        assert_eq!(all(&[&rests]).silent_for(), Duration::ZERO);
+        rests.ask(at(1_000));
+        rests.ask(at(1_030));
+        assert_eq!(rests.silent_for(at(1_100)), Duration::from_millis(70));
+        works.work(at(1_010));
+        assert_eq!(works.silent_for(at(1_100)), Duration::from_millis(90));
+        works.ask(at(1_005));
+        assert_eq!(works.silent_for(at(1_100)), Duration::from_millis(95));
+        assert!(all(&[&rests, &works]).silent_for() > Duration::from_millis(95), "by the real clock");
+        for pulse in [&rests, &works] {
+            pulse.answer();
+            pulse.rest();
+        }
+        assert_eq!(all(&[&rests, &works]).silent_for(), Duration::ZERO);
+    }
+
+    #[test]
+    fn one_that_owes_an_answer_is_not_asked_again() {
+        let (rests, owes) = (Arc::new(Pulse::new()), Arc::new(Pulse::new()));
+        owes.ask(at(1));
+        all(&[&rests, &owes]).ask();
+        let asked = |pulse: &Pulse| pulse.asked.load(Ordering::Relaxed);
+        assert_eq!((asked(&rests), asked(&owes)), (1, 1));
+        assert_eq!(owes.asked_at.load(Ordering::Relaxed), at(1).as_nanos());
     }
 }

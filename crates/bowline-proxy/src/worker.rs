@@ -201,7 +201,7 @@ impl Worker {
 
     fn obey(&mut self) {
         let commands = self.parts.mailbox.take();
-        self.parts.pulse.answer(self.now);
+        self.parts.pulse.answer();
         for command in commands {
             match command {
                 Command::SetPool { pool, snapshot } => {

@@ -9,10 +9,10 @@
 
 use crate::cell::Faults;
 use crate::closer::Retired;
-use crate::event::{ALIVE_WITHIN, Serving};
+use crate::event::Serving;
 use crate::lane::{Lane, Round, Wiring};
+use crate::liveness::Liveness;
 use crate::shared::{Shared, ToAdverts, now};
-use crate::silence::Silence;
 use crate::teller::Said;
 use bowline_sansio::Instant;
 use bowline_sys::epoll::{Epoll, Events, Interest};
@@ -23,12 +23,8 @@ use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
-/// A round at least this often: so soon it is seen that nobody would be served, and so often the keeper sees that this thread lives.
+/// A round at least this often: so often the keeper sees that this thread lives.
 pub(crate) const ROUND_EVERY: Duration = Duration::from_millis(100);
-
-/// So much of long silences within a second, and the addresses are given up: half a second after a worker began to hang, and about
-/// as soon where it is starved.
-const FAULT_AFTER: Duration = Duration::from_millis(300);
 
 /// Every socket is looked at in each round: events only end the wait.
 const EVENTS_MAX: usize = 64;
@@ -43,8 +39,7 @@ pub(crate) struct Adverts {
     said: SyncSender<Said>,
     epoll: Epoll,
     lanes: Vec<Lane>,
-    /// How much of the time nobody would have been served.
-    silence: Silence,
+    liveness: Liveness,
     buffer: Box<[u8; ROOM]>,
 }
 
@@ -57,7 +52,7 @@ impl Adverts {
         let epoll = Epoll::new()?;
         epoll.add(&shared.adverts_waker, MAIL, Interest::READABLE)?;
         let buffer = Box::new([0; ROOM]);
-        Ok(Self { shared, serving, said, epoll, lanes: Vec::new(), silence: Silence::new(), buffer })
+        Ok(Self { shared, serving, said, epoll, lanes: Vec::new(), liveness: Liveness::new(now()), buffer })
     }
 
     pub(crate) fn run(mut self) {
@@ -79,25 +74,29 @@ impl Adverts {
     }
 
     fn next_round(&self, now: Instant) -> Instant {
-        let dead = Some(self.silence.reaches(FAULT_AFTER)).filter(|due| *due > now);
-        let due = self.lanes.iter().filter_map(Lane::due).chain(dead).min();
-        let latest = now + ROUND_EVERY;
-        due.map_or(latest, |due| due.min(latest))
+        let latest = (now + ROUND_EVERY).min(self.liveness.due(now));
+        self.lanes.iter().filter_map(Lane::due).chain([latest]).min().unwrap_or(latest)
     }
 
     /// When it began, which should have been at `due` at the latest.
     fn go_round(&mut self, due: Instant) -> Instant {
         self.shared.adverts_waker.clear();
         let silent = self.serving.silent_for();
-        let alive = silent <= ALIVE_WITHIN;
-        // After the only call of somebody else's code.
+        // After the only call of somebody else's code that may take time.
         let now = now();
         self.shared.set_beat(now);
         let late = now.since(due);
-        self.silence.look(silent, now);
+        let was_starved = self.liveness.is_starved();
+        if self.liveness.look(silent, late, now) {
+            self.serving.ask();
+        }
+        let (alive, starved) = (self.liveness.is_alive(), self.liveness.is_starved());
         let (said, ordered) = (self.said.clone(), Flag::new(false));
         let spoke = Flag::new(false);
-        let round = Round { now, late, alive, said: &said, ordered: &ordered, spoke: &spoke };
+        let round = Round { now, late, alive, starved, said: &said, ordered: &ordered, spoke: &spoke };
+        if starved != was_starved && said.try_send(Said::Starved(starved)).is_ok() {
+            spoke.set(true);
+        }
         for index in 0..self.lanes.len() {
             self.hear_link(index, round);
         }
@@ -138,7 +137,7 @@ impl Adverts {
 
     /// Those that somebody else than the router's machine has found.
     fn faults_of(&self, index: usize) -> Faults {
-        let dead = self.silence.lately() >= FAULT_AFTER;
+        let dead = self.liveness.is_dead();
         let Some(lane) = self.lanes.get(index) else { return Faults::default() };
         let of_group = self.companions(index).any(Lane::has_fault_of_its_own);
         let faults = lane.cell.faults();

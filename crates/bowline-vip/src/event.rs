@@ -1,17 +1,18 @@
 //! What happens, and the two things a virtual router needs of its host: somebody who serves, and somebody who listens.
 
+use crate::liveness::ALIVE_WITHIN;
 use bowline_vrrp::{Discard, Inquiry, Loss};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A worker that has not answered for so long serves nobody, and must not keep an address.
-pub(crate) const ALIVE_WITHIN: Duration = Duration::from_millis(300);
-
 /// Who serves clients on the addresses.
 pub trait Serving: Send + Sync + 'static {
-    /// For how long the worker has not answered that has been silent longest. Asked often, by a thread that must be on time: cheap,
-    /// and without a lock.
+    /// Asks every worker for an answer but those that owe one. Called often, by a thread that must be on time: cheap, and without a
+    /// lock; so is the next.
+    fn ask(&self);
+
+    /// For how long the worker that has been silent longest owes an answer; zero when none does.
     fn silent_for(&self) -> Duration;
 
     /// Whether clients that come now would be served.
@@ -174,6 +175,12 @@ pub enum Event {
         router: Arc<str>,
         /// Why.
         error: String,
+    },
+    /// Whether the workers answer so late, or late so often, that clients would be served better on another host: they get too little of
+    /// the CPU. Until that has been over for ten seconds no router of this host can serve.
+    Starved {
+        /// They do.
+        starved: bool,
     },
     /// How punctual the adverts are going to be.
     Punctuality {

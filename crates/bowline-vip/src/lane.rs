@@ -55,6 +55,8 @@ pub(crate) struct Round<'a> {
     pub(crate) late: Duration,
     /// Whether clients would be served.
     pub(crate) alive: bool,
+    /// Whether they would be served better elsewhere.
+    pub(crate) starved: bool,
     pub(crate) said: &'a SyncSender<Said>,
     /// Set when there is something for the keeper.
     pub(crate) ordered: &'a Flag<bool>,
@@ -246,12 +248,13 @@ impl Lane {
 
     /// What keeper and handle have said since the last time. `faults` are those of the whole group.
     pub(crate) fn hear_shell(&mut self, faults: Faults, round: Round<'_>) {
-        let can_serve = self.cell.can_serve();
+        let can_serve = self.cell.can_serve() && !round.starved;
         if can_serve != self.can_serve {
             self.can_serve = can_serve;
             self.handle(Input::CanServe(can_serve), round);
         }
-        if let Some(inquiry) = self.inquiry.filter(|inquiry| inquiry.get() == self.cell.confirmed()) {
+        let confirmed = |inquiry: &Inquiry| inquiry.get() == self.cell.confirmed() && !round.starved;
+        if let Some(inquiry) = self.inquiry.filter(confirmed) {
             self.inquiry = None;
             self.handle(Input::Confirmed(inquiry), round);
         }

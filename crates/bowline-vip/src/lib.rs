@@ -22,6 +22,7 @@ mod event;
 mod guard;
 mod keeper;
 mod lane;
+mod liveness;
 mod relief;
 mod router;
 mod shared;

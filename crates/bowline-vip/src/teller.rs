@@ -21,6 +21,8 @@ pub(crate) enum Said {
     Discarded(Arc<Cell>, bowline_vrrp::Discard, std::net::IpAddr, u64),
     /// A machine asks whether clients would be served here.
     Inquires(Arc<Cell>, bowline_vrrp::Inquiry),
+    /// Workers get too little of the CPU, or enough again.
+    Starved(bool),
     /// By the keeper.
     ByKeeper(Event),
 }
@@ -84,6 +86,7 @@ impl Teller {
                     self.sink.inquire(&cell.name, inquiry);
                     continue;
                 }
+                Said::Starved(starved) => Event::Starved { starved },
                 Said::ByKeeper(event) => event,
             };
             self.sink.event(event);

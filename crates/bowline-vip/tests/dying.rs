@@ -211,23 +211,38 @@ fn with_a_wedged_worker_the_address_moves_and_comes_to_nobody_while_it_hangs() {
 }
 
 #[test]
+fn a_starved_holder_hands_over_to_whoever_is_not_and_keeps_the_address_where_nobody_is() {
+    let Some((a, b)) = two_hosts() else { return };
+    let first = Node::start(&a, settings(&a, &[VIP]));
+    first.wait_held(&a, VIP);
+    let second = Node::start(&b, settings(&b, &[VIP]));
+    wait_until("adverts are heard", || second.tally().adverts_received > 5);
+    let starves = |node: &Node, starved: bool| {
+        node.stand.starved.store(starved, Ordering::Relaxed);
+        node.memory.wait_for(|event| *event == Event::Starved { starved });
+    };
+    starves(&second, true);
+    starves(&first, true);
+    let heard = second.tally().adverts_received;
+    wait_until("adverts are heard", || second.tally().adverts_received > heard + 15);
+    assert_eq!((first.state(), second.state()), (State::Active, State::Backup), "it is no better there");
+    starves(&second, false);
+    second.wait_held(&b, VIP);
+    first.wait(State::Backup);
+    assert_eq!(first.status().vrrp.fault, None, "it serves whoever comes");
+    wait_until("one holder", || !a.has(VIP));
+    assert_eq!(first.stand.evictions(), 1);
+}
+
+#[test]
 fn a_short_stall_of_a_worker_moves_nothing() {
     let Some((a, b)) = two_hosts() else { return };
     let first = Node::start(&a, settings(&a, &[VIP]));
     first.wait_held(&a, VIP);
     let second = Node::start(&b, settings(&b, &[VIP]));
     wait_until("adverts are heard", || second.tally().adverts_received > 5);
-    // Silent whenever it is asked for the first time, until that was just when an advert was due.
-    let mut sent = 0;
-    wait_until("an advert is withheld", || {
-        // Not twice without an advert in between.
-        if first.tally().adverts_sent > sent {
-            sent = first.tally().adverts_sent;
-            first.stand.silent_once.store(true, Ordering::Relaxed);
-            wait_until("it was asked", || !first.stand.silent_once.load(Ordering::Relaxed));
-        }
-        first.tally().adverts_withheld > 0
-    });
+    first.stand.stalls.store(true, Ordering::Relaxed);
+    wait_until("an advert is withheld", || first.tally().adverts_withheld > 0);
     let heard = second.tally().adverts_received;
     wait_until("adverts are heard", || second.tally().adverts_received > heard + 5);
     assert_eq!((first.state(), second.state()), (State::Active, State::Backup));

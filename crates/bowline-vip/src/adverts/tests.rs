@@ -10,6 +10,8 @@ use std::sync::mpsc::sync_channel;
 struct Nobody;
 
 impl Serving for Nobody {
+    fn ask(&self) {}
+
     fn silent_for(&self) -> Duration {
         Duration::ZERO
     }

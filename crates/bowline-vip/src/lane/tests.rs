@@ -63,7 +63,15 @@ fn a_flood_is_read_a_part_at_a_time_except_before_a_takeover_and_after_a_standst
         .unwrap();
     let (said, _heard) = sync_channel(1);
     let (ordered, spoke) = (Flag::new(false), Flag::new(false));
-    let round = |now, late| Round { now, late, alive: true, said: &said, ordered: &ordered, spoke: &spoke };
+    let round = |now, late| Round {
+        now,
+        late,
+        alive: true,
+        starved: false,
+        said: &said,
+        ordered: &ordered,
+        spoke: &spoke,
+    };
     let begun = now();
     for (is_backup, at, late, read_at_once) in [
         (true, begun, Duration::ZERO, PACKETS_MAX as u64),
@@ -129,8 +137,15 @@ fn a_farewell_that_is_lost_with_the_link_keeps_nobody_away_when_the_link_is_back
     let Some([(here, link), _there]) = ends() else { return };
     let (said, _heard) = sync_channel(1);
     let (ordered, spoke) = (Flag::new(false), Flag::new(false));
-    let round =
-        |now| Round { now, late: Duration::ZERO, alive: true, said: &said, ordered: &ordered, spoke: &spoke };
+    let round = |now| Round {
+        now,
+        late: Duration::ZERO,
+        alive: true,
+        starved: false,
+        said: &said,
+        ordered: &ordered,
+        spoke: &spoke,
+    };
     let mut lane = lane(&here, &link);
     let begun = active(&mut lane, round);
     here.set_link("lan0", LinkState::Down).unwrap();
@@ -146,8 +161,15 @@ fn who_cannot_send_takes_part_again_after_a_while_or_with_another_socket() {
     let Some([(here, link), _there]) = ends() else { return };
     let (said, _heard) = sync_channel(1);
     let (ordered, spoke) = (Flag::new(false), Flag::new(false));
-    let round =
-        |now| Round { now, late: Duration::ZERO, alive: true, said: &said, ordered: &ordered, spoke: &spoke };
+    let round = |now| Round {
+        now,
+        late: Duration::ZERO,
+        alive: true,
+        starved: false,
+        said: &said,
+        ordered: &ordered,
+        spoke: &spoke,
+    };
     for rewired in [false, true] {
         here.set_link("lan0", LinkState::Up).unwrap();
         let mut lane = lane(&here, &link);

@@ -1,6 +1,7 @@
 //! What the tests of this crate share: two hosts with a link between them, somebody who serves on each, and waiting.
 #![allow(dead_code, reason = "each test file uses its part of it")]
 
+use bowline_sys::clock;
 use bowline_sys::netns::{LinkState, Namespace};
 use bowline_sys::rtnetlink::{Address, Rtnetlink};
 use bowline_vip::{Event, GuardCommand, Router, Serving, Sink, Status, Tally, VirtualIps, lease_for};
@@ -220,6 +221,12 @@ pub(crate) enum Asked {
     Readmit,
 }
 
+/// More than the interval of adverts, and less than half of what makes workers dead.
+const STALL: Duration = Duration::from_millis(110);
+
+/// That of the kernel's quotas.
+const QUOTA_PERIOD: Duration = Duration::from_millis(100);
+
 /// Serves nobody, and remembers what it was asked, and whether the address was there then.
 pub(crate) struct Stand {
     pub(crate) alive: AtomicBool,
@@ -229,8 +236,11 @@ pub(crate) struct Stand {
     pub(crate) keeper_hangs: AtomicBool,
     /// It has begun to.
     pub(crate) keeper_waits: AtomicBool,
-    /// The next answer to the advert thread is that they are not.
-    pub(crate) silent_once: AtomicBool,
+    /// From the next question of the advert thread on they are not, for longer than from one advert to the next.
+    pub(crate) stalls: AtomicBool,
+    stalled_at: Mutex<Option<Instant>>,
+    /// Workers answer at the beginning of each tenth of a second alone, like under a quota of the CPU that is used up.
+    pub(crate) starved: AtomicBool,
     /// Nobody can be let in again.
     pub(crate) stays_shut: AtomicBool,
     /// Nobody can be let in again here.
@@ -248,7 +258,9 @@ impl Default for Stand {
             hangs: AtomicBool::new(false),
             keeper_hangs: AtomicBool::new(false),
             keeper_waits: AtomicBool::new(false),
-            silent_once: AtomicBool::new(false),
+            stalls: AtomicBool::new(false),
+            stalled_at: Mutex::new(None),
+            starved: AtomicBool::new(false),
             stays_shut: AtomicBool::new(false),
             shut_at: Mutex::default(),
             eviction_takes: AtomicU64::new(0),
@@ -283,6 +295,8 @@ impl Stand {
 }
 
 impl Serving for Stand {
+    fn ask(&self) {}
+
     fn silent_for(&self) -> Duration {
         let thread = std::thread::current();
         if thread.name() == Some("vip-keeper") {
@@ -294,11 +308,20 @@ impl Serving for Stand {
         }
         if thread.name() == Some("vip-adverts") {
             wait_until("it goes on", || !self.hangs.load(Ordering::Relaxed));
-            if self.silent_once.swap(false, Ordering::Relaxed) {
+            let mut stalled_at = self.stalled_at.lock().unwrap();
+            if self.stalls.swap(false, Ordering::Relaxed) {
+                *stalled_at = Some(Instant::now());
+            }
+            *stalled_at = stalled_at.filter(|at| at.elapsed() < STALL);
+            if stalled_at.is_some() {
                 return Duration::MAX;
             }
         }
-        if self.alive.load(Ordering::Relaxed) { Duration::ZERO } else { Duration::MAX }
+        if !self.alive.load(Ordering::Relaxed) {
+            return Duration::MAX;
+        }
+        let of_period = Duration::from_nanos(clock::monotonic_nanos() % QUOTA_PERIOD.as_nanos() as u64);
+        if self.starved.load(Ordering::Relaxed) { of_period } else { Duration::ZERO }
     }
 
     fn evict(&self, addresses: &[IpAddr]) {

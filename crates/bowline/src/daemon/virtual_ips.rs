@@ -89,12 +89,6 @@ impl VirtualIps {
         }
         let interfaces =
             routers.iter().map(|router| (router.name.clone(), router.interface.clone())).collect();
-        // From before the first one, and until after the last: they depend on it. While there are none, nobody is woken for them.
-        let are_any = !routers.is_empty();
-        if are_any {
-            proxy.watch_closely(true);
-        }
-        let watched = Arc::clone(proxy);
         let at_work = routers.clone();
         let (running, proxy, observer) = (self.running.clone(), Arc::clone(proxy), Arc::clone(observer));
         let inquiries = self.inquiries.clone();
@@ -111,7 +105,6 @@ impl VirtualIps {
         let done = tokio::task::spawn_blocking(work).await;
         let started = done.map_err(|error| vec![format!("virtual IPs: {error}")])?;
         self.running = Some(started.map_err(|error| vec![format!("virtual IPs: {error}")])?);
-        watched.watch_closely(are_any);
         self.plans.clone_from(&plan.virtual_routers);
         self.routers = at_work;
         self.interfaces = interfaces;
@@ -260,6 +253,10 @@ struct OfProxy {
 }
 
 impl Serving for OfProxy {
+    fn ask(&self) {
+        self.liveness.ask();
+    }
+
     fn silent_for(&self) -> Duration {
         self.liveness.silent_for()
     }

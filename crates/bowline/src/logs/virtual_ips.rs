@@ -57,6 +57,12 @@ pub(super) fn write(event: &Event) {
         }
         Event::InterfaceBack { router, interface } => info!(%router, %interface, "the interface is back"),
         Event::InterfaceFailed { router, error } => error!(%router, %error, "the interface cannot be used"),
+        Event::Starved { starved: true } => {
+            warn!(
+                "clients wait for a CPU: another node that can serve takes the addresses; give this process more of it"
+            );
+        }
+        Event::Starved { starved: false } => info!("clients have not waited for a CPU for some time"),
         Event::Punctuality { not_real_time, not_locked } => match (not_real_time, not_locked) {
             (None, None) => info!("adverts are sent in real time, from locked memory"),
             (not_real_time, not_locked) => {
