@@ -17,6 +17,14 @@ const ASK_EVERY: Duration = Duration::from_secs(10);
 /// How long a stranger's claim waits until the planned peers have had time to say that it is one of them.
 const PEERS_ANSWER_WITHIN: Duration = Duration::from_millis(500);
 
+/// A planned peer's claim is a mistake when it outlasts the lease by more than half a second: what is heard then is asked for this
+/// much after that.
+const OUTLASTING_BY: Duration = Duration::from_millis(550);
+
+/// A planned peer that was not heard for so long had let go: what it claims then may be its own for another moment. As the virtual
+/// router's rules have it.
+const LET_GO_AFTER: Duration = Duration::from_secs(12);
+
 /// Claimants remembered; of any further nothing is told until some are forgotten.
 const CLAIMANTS_MAX: usize = 64;
 
@@ -37,6 +45,8 @@ enum Claimant {
     Other {
         since: Instant,
         heard: Instant,
+        /// When it was told of last as a planned peer that has what is wanted here.
+        told: Option<Instant>,
     },
 }
 
@@ -58,6 +68,9 @@ pub(super) struct Neighbours {
     /// Who has claimed an address: this host by another interface, or another one, first and last heard then.
     claimants: BTreeMap<Mac, Claimant>,
     ask_at: Instant,
+    /// When a planned peer that claims an address has had the time to let go of it.
+    ask_again_at: Option<Instant>,
+    outlasting: Duration,
 }
 
 impl Neighbours {
@@ -101,6 +114,8 @@ impl Neighbours {
             macs,
             claimants: BTreeMap::new(),
             ask_at: now,
+            ask_again_at: None,
+            outlasting: settings.lease.saturating_add(OUTLASTING_BY),
         })
     }
 
@@ -112,8 +127,8 @@ impl Neighbours {
         (self.listener, self.announcer)
     }
 
-    pub(super) const fn due(&self) -> Instant {
-        self.ask_at
+    pub(super) fn due(&self) -> Instant {
+        self.ask_again_at.map_or(self.ask_at, |again| again.min(self.ask_at))
     }
 
     /// Hears and asks; whether there is something to be told. While the addresses are not wanted here, a planned peer that has
@@ -125,6 +140,9 @@ impl Neighbours {
         is_ours: impl Fn(Mac) -> bool,
         now: Instant,
     ) -> bool {
+        if !is_wanted {
+            self.end_tenure();
+        }
         let mut is_news = false;
         for _ in 0..CLAIMS_MAX {
             // An interface that goes down says so once, and to the keeper by other ways.
@@ -133,6 +151,9 @@ impl Neighbours {
                 && (is_wanted || !planned)
             {
                 cell.set_conflict(place, claim.mac.0, planned);
+                if planned {
+                    self.ask_whether_it_stays(claim.mac, now);
+                }
                 is_news = true;
             }
         }
@@ -142,7 +163,34 @@ impl Neighbours {
             self.ask(&self.questions);
             self.ask(&self.introductions);
         }
+        if self.ask_again_at.is_some_and(|at| at <= now) {
+            self.ask_again_at = None;
+            self.ask(&self.questions);
+        }
         is_news
+    }
+
+    /// Once for each time that a planned peer claims what is wanted here: whether that outlasts the lease is found out by the one
+    /// answer that follows, and not by the next round's.
+    fn ask_whether_it_stays(&mut self, mac: Mac, now: Instant) {
+        let Some(Claimant::Other { told, .. }) = self.claimants.get_mut(&mac) else { return };
+        let goes_on = told.is_some_and(|told| now.since(told) <= LET_GO_AFTER);
+        *told = Some(now);
+        if !goes_on {
+            let at = now + self.outlasting;
+            self.ask_again_at = Some(self.ask_again_at.map_or(at, |earlier| earlier.max(at)));
+        }
+    }
+
+    /// What planned peers have while the addresses are not wanted here is theirs.
+    fn end_tenure(&mut self) {
+        self.ask_again_at = None;
+        for claimant in self.claimants.values_mut() {
+            match claimant {
+                Claimant::Ourselves => {}
+                Claimant::Other { told, .. } => *told = None,
+            }
+        }
     }
 
     /// Which address it has that is ours, and whether it is a planned peer.
@@ -157,7 +205,7 @@ impl Neighbours {
         let is_full = self.claimants.len() >= CLAIMANTS_MAX;
         let since = match self.claimants.get_mut(&claim.mac) {
             Some(Claimant::Ourselves) => return None,
-            Some(Claimant::Other { since, heard }) => {
+            Some(Claimant::Other { since, heard, told: _ }) => {
                 *heard = now;
                 *since
             }
@@ -167,7 +215,7 @@ impl Neighbours {
                 return None;
             }
             None => {
-                self.claimants.insert(claim.mac, Claimant::Other { since: now, heard: now });
+                self.claimants.insert(claim.mac, Claimant::Other { since: now, heard: now, told: None });
                 self.ask(&self.introductions);
                 self.ask_at = self.ask_at.min(now + PEERS_ANSWER_WITHIN);
                 now

@@ -3,7 +3,7 @@
 use super::{among_its_own, metric, possible, state, wait_for};
 use bowline_lab::conformance::Variant;
 use bowline_lab::lan::{LINK, Lan};
-use bowline_lab::peer::{Keepalived, Subject};
+use bowline_lab::peer::{Keepalived, Other, Subject};
 use bowline_lab::wire::Tap;
 use std::time::Duration;
 
@@ -70,4 +70,30 @@ fn a_foreign_holder_of_the_address_is_found_and_answered() {
         captured.host == "subject" && captured.frame.announces(address)
     });
     assert!(answer.is_some(), "clients were not told again who has the address");
+}
+
+/// A planned one has the time of its lease to let go; what is found after that is a mistake, and told.
+#[test]
+fn a_planned_peer_that_was_given_the_address_by_hand_is_found() {
+    let subject = among_its_own();
+    if !possible(&[&subject]) {
+        return;
+    }
+    let lan = Lan::new(&["subject", "second"]).expect("a segment");
+    let mut setup = Variant::V3.setup();
+    setup.others = vec![Other {
+        name: "second".to_owned(),
+        addresses: Lan::planned_addresses(1).to_vec(),
+        priority: 250,
+    }];
+    let address = setup.addresses[0];
+    let host = lan.host("subject");
+    let daemon = subject.start_with(host, &subject.description(host, &setup), &[]).expect("a daemon");
+    wait_for("an Active router", || (state(&daemon) == "active").then_some(()));
+    let begun = std::time::Instant::now();
+    lan.host("second").ip(&format!("address add {address}/32 dev {LINK}\n")).expect("add an address");
+    let duplicates = || metric(&daemon, "bowline_virtual_ip_duplicate_holders_total", "");
+    wait_for("a count of duplicate holders", || (duplicates() >= 1.0).then_some(()));
+    println!("found after {:?}", begun.elapsed());
+    assert_eq!(state(&daemon), "active", "whoever plays by the rules keeps the address");
 }
