@@ -31,6 +31,26 @@ impl fmt::Display for Problem {
         if !self.path.is_empty() {
             write!(f, ": {}", self.path)?;
         }
-        write!(f, ": {}; {}", self.message, self.remedy)
+        write!(f, ": {}; {}", OneLine(&self.message), OneLine(&self.remedy))
     }
 }
+
+/// Names in messages come from files, where anything can be a name: a line feed in one would make two problems of one.
+struct OneLine<'a>(&'a str);
+
+impl fmt::Display for OneLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for part in self.0.split_inclusive(char::is_control) {
+            let last = part.chars().next_back().filter(|last| last.is_control());
+            let plain = last.map_or(part, |last| part.strip_suffix(last).unwrap_or(part));
+            f.write_str(plain)?;
+            if let Some(last) = last {
+                write!(f, "{}", last.escape_debug())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;
