@@ -2,7 +2,7 @@
 
 use super::{among_its_own, metric, possible, state, wait_for};
 use bowline_lab::conformance::Variant;
-use bowline_lab::lan::Lan;
+use bowline_lab::lan::{LINK, Lan};
 use std::net::IpAddr;
 
 #[test]
@@ -31,6 +31,30 @@ fn the_ends_of_the_interfaces_subnet_are_refused_before_anything_is_changed() {
             assert!(!host.has(address).expect("the host's addresses"), "{address} was added");
         }
     }
+}
+
+#[test]
+fn every_address_is_to_be_on_the_interface_of_the_first_unless_one_is_named() {
+    let subject = among_its_own();
+    if !possible(&[&subject]) {
+        return;
+    }
+    let lan = Lan::new(&["subject"]).expect("a segment");
+    let host = lan.host("subject");
+    let mut setup = Variant::V3.setup();
+    setup.addresses =
+        ["192.0.2.100", "198.51.100.7"].map(|address| address.parse().expect("an address")).into();
+    let named = subject.description(host, &setup);
+    let by_subnet = named.replace(&format!(", interface: {LINK}"), "");
+    assert_ne!(named, by_subnet);
+    let error = subject.start_with(host, &by_subnet, &[]).expect_err("it starts").to_string();
+    assert!(error.contains("198.51.100.7 is in no subnet of"), "{error}");
+    for address in &setup.addresses {
+        assert!(!host.has(*address).expect("the host's addresses"), "{address} was added");
+    }
+    // Whoever names it knows it.
+    let daemon = subject.start_with(host, &named, &[]).expect("a daemon");
+    wait_for("an Active router", || (state(&daemon) == "active").then_some(()));
 }
 
 #[test]

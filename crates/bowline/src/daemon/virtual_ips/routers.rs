@@ -84,16 +84,33 @@ fn interface<'a>(router: &VirtualRouter, interfaces: &'a Interfaces) -> Result<&
     }
     let wanted = router.addresses.iter().copied().find(|address| !is_link_local(*address));
     let address = wanted.ok_or("it has no address but a link-local one; name its `interface`")?;
-    match interfaces.with_subnet_of(address).as_slice() {
-        [link] => Ok(link),
-        [] => Err(format!(
-            "no interface of this machine has a subnet with {address} in it; name one as `interface`, or \
-             correct the address"
-        )),
+    let link = match interfaces.with_subnet_of(address).as_slice() {
+        [link] => *link,
+        [] => {
+            return Err(format!(
+                "no interface of this machine has a subnet with {address} in it; name one as `interface`, or \
+                 correct the address"
+            ));
+        }
         several => {
             let names: Vec<&str> = several.iter().map(|link| link.name.as_str()).collect();
-            Err(format!("{address} is in the subnets of {}; name one as `interface`", names.join(" and ")))
+            return Err(format!(
+                "{address} is in the subnets of {}; name one as `interface`",
+                names.join(" and ")
+            ));
         }
+    };
+    let is_beside = |address: &IpAddr| {
+        is_link_local(*address)
+            || interfaces.with_subnet_of(*address).iter().any(|other| other.index == link.index)
+    };
+    match router.addresses.iter().find(|address| !is_beside(address)) {
+        None => Ok(link),
+        Some(apart) => Err(format!(
+            "{apart} is in no subnet of {}, where {address} is; give it a virtual IP of its own, name the \
+             `interface` of both, or correct it",
+            link.name
+        )),
     }
 }
 
