@@ -226,6 +226,10 @@ pub(crate) fn excerpt(text: &str) -> String {
     if text.is_empty() {
         return "\"\"".to_owned();
     }
+    // Nobody sees a space at the end of a word.
+    if text.trim() != text && text.len() <= EXCERPT {
+        return format!("{text:?}");
+    }
     let mut shown: String = text.chars().take(EXCERPT).flat_map(char::escape_debug).collect();
     if text.chars().nth(EXCERPT).is_some() {
         shown.push_str("...");

@@ -17,7 +17,7 @@ pub(super) struct Code {
 
 impl Code {
     /// In alphabetical order of their names.
-    const ALL: [Self; 28] = [
+    const ALL: [Self; 29] = [
         Self::ADDRESS_IN_SERVICE_RANGE,
         Self::ADVERTISED_NOT_SERVED,
         Self::API_PORT_SHARED,
@@ -30,6 +30,7 @@ impl Code {
         Self::INGRESS_EXTRA_HOP,
         Self::INGRESS_NOT_SERVED,
         Self::NO_CA,
+        Self::NO_EFFECT,
         Self::NO_EFFECT_YET,
         Self::NOT_SERVED_YET,
         Self::PLAINTEXT,
@@ -144,6 +145,13 @@ impl Code {
         meaning: "Without a CA the certificates of the API servers are not verified: whoever answers at such an address \
                  counts as a healthy API server.",
         remedy: "Set `spec.apiServer.caFile`, usually /etc/kubernetes/pki/ca.crt.",
+    };
+
+    pub(super) const NO_EFFECT: Self = Self {
+        name: "no-effect",
+        severity: Warning,
+        meaning: "A setting is given that does nothing beside the others, so that something else was meant, perhaps.",
+        remedy: "Leave it out, or give what it needs: see the message.",
     };
 
     pub(super) const NO_EFFECT_YET: Self = Self {

@@ -2,7 +2,8 @@
 
 use super::codes::Code;
 use super::{Lint, named, spec};
-use crate::cluster::{NodeRole, Track};
+use crate::cluster::{NodeRole, Track, VirtualIp, WhenAllBad};
+use crate::source::Path;
 
 /// Priorities that say *able to serve*; the owner's, 255, cannot be lowered while it runs.
 const SERVING: core::ops::RangeInclusive<u8> = 129..=254;
@@ -48,6 +49,38 @@ impl Lint<'_> {
                     vip.name
                 );
                 self.add(Code::VIRTUAL_IP_UNTRACKED, &at.key("track"), message, "say `track: api-server`");
+            }
+            self.settings_without_effect(&at, vip);
+        }
+    }
+
+    fn settings_without_effect(&mut self, at: &Path, vip: &VirtualIp) {
+        let others = self.cluster.virtual_ips().iter().filter(|other| other.name != vip.name);
+        let is_alone = !others.into_iter().any(|other| other.group == vip.group);
+        let keeps = vip.track == Track::None && vip.when_all_bad == WhenAllBad::Release;
+        for (field, is_idle, message, remedy) in [
+            (
+                "preemptDelay",
+                !vip.preempt,
+                "it delays what `preempt: true` does, which is not set; an owner waits for nothing",
+                "say `preempt: true`, or leave it out",
+            ),
+            (
+                "group",
+                vip.group.is_some() && is_alone,
+                "no other virtual IP is in the group, so nothing moves with this one",
+                "give the others the same `group:`, or leave it out",
+            ),
+            (
+                "whenAllBad",
+                keeps,
+                "no node is ever bad with `track: none`, so the address is never released",
+                "say `track: api-server`, or leave it out",
+            ),
+        ] {
+            let path = at.key(field);
+            if is_idle && self.cluster.source.has(&path) {
+                self.add(Code::NO_EFFECT, &path, message, remedy);
             }
         }
     }

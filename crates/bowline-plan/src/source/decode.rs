@@ -57,7 +57,10 @@ pub(super) fn decode(tree: &Tree, shape: &Shape, path: &Path, findings: &mut Fin
             None
         }
         (Shape::Integer { min, max }, Value::Plain(text)) => match text.parse::<i64>() {
-            Ok(number) if (*min..=*max).contains(&number) => Some(Json::from(number)),
+            // `051` is 41 to some readers of YAML, and 51 to others.
+            Ok(number) if (*min..=*max).contains(&number) && number.to_string() == **text => {
+                Some(Json::from(number))
+            }
             Ok(_) | Err(_) => misfit(tree, shape, path, findings),
         },
         (Shape::Bool, Value::Plain(text)) if matches!(&**text, "true" | "false") => {
@@ -129,6 +132,13 @@ fn misfit(tree: &Tree, shape: &Shape, path: &Path, findings: &mut Findings<'_>) 
         let is_scalar = matches!(tree.value, Value::Plain(_) | Value::Quoted(_));
         let is_number = matches!(&tree.value, Value::Plain(text) if text.parse::<i128>().is_ok());
         match (shape, &tree.value) {
+            (Shape::Integer { .. }, Value::Plain(text))
+                if is_number && text.starts_with(['0', '+']) && text.len() > 1 =>
+            {
+                let plain = text.trim_start_matches(['0', '+']);
+                let plain = if plain.is_empty() { "0" } else { plain };
+                (format!("{found} is not read alike by all"), format!("write {}", excerpt(plain)))
+            }
             (Shape::Integer { .. }, Value::Plain(_)) if is_number => {
                 (format!("{found} is out of range"), shape.remedy())
             }
@@ -157,12 +167,16 @@ fn misfit_word(
     findings: &mut Findings<'_>,
 ) {
     findings.add(at, path, || {
-        let remedy = match closest(text, words.iter()) {
+        let near = closest(text, words.iter());
+        let is_near = near.is_some();
+        let remedy = match near {
             Some(word) => format!("did you mean {word}? Possible: {}", words.join(", ")),
             None => format!("write {}", Shape::Word(words.to_vec()).expected()),
         };
-        let remedy = match item {
-            Some(item) => format!("{remedy}, or a list such as [{}]", excerpt(item)),
+        let remedy = match item.filter(|_| !is_near) {
+            Some(item) => {
+                format!("{remedy}, or a list such as [{}]", excerpt(item.trim_matches(['[', ']'])))
+            }
             None => remedy,
         };
         (format!("{} is not known here", excerpt(text)), remedy)

@@ -356,6 +356,8 @@ impl Checker<'_, '_> {
                 ("priorities", first.priorities != vip.priorities),
                 ("track", first.track != vip.track),
                 ("preempt", first.preempt != vip.preempt),
+                ("preemptDelay", first.preempt_delay != vip.preempt_delay),
+                ("whenAllBad", first.when_all_bad != vip.when_all_bad),
             ] {
                 // Holders by a role are known when the roles are.
                 let is_known = (field != "on" || self.knows_roles())
