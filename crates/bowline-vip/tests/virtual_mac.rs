@@ -6,7 +6,7 @@ mod process;
 
 use bowline_sys::announce::{Announcer, ClaimKind, Frame, Listener};
 use bowline_sys::mac::Mac;
-use bowline_sys::packet::PacketSocket;
+use bowline_sys::packet::{Direction, PacketSocket};
 use bowline_sys::rtnetlink::{Link, VirtualMac};
 use bowline_sys::vrrp_socket::Family;
 use bowline_vip::{Event, Router, VirtualIps};
@@ -75,10 +75,10 @@ fn own_link(host: &Host, vips: &[&str]) -> Option<Link> {
 
 /// As an operator does it.
 #[track_caller]
-fn remove_link(host: &Host, name: &str) {
+fn ip_command(host: &Host, arguments: &str) {
     let mut command = Command::new("ip");
-    command.args(["link", "del", name]);
-    assert!(host.inside(|| command.status()).unwrap().success());
+    command.args(arguments.split(' '));
+    assert!(host.inside(|| command.status()).unwrap().success(), "ip {arguments}");
 }
 
 /// How an interface speaks of addresses.
@@ -240,7 +240,7 @@ fn what_is_done_to_its_link_is_undone() {
         node.wait_held(&a, vips[0]);
         let name = of(vips).link_name();
         let before = own_link(&a, vips).unwrap();
-        remove_link(&a, &name);
+        ip_command(&a, &format!("link del {name}"));
         let is_another = || own_link(&a, vips).is_some_and(|link| link.index != before.index);
         wait_until("another link", is_another);
         vips.iter().for_each(|vip| node.wait_held(&a, vip));
@@ -265,7 +265,7 @@ fn the_interface_is_as_it_was_although_somebody_has_removed_the_link_that_tells(
     // So it is not made anew before its end.
     node.stand.keeper_hangs.store(true, Ordering::Relaxed);
     wait_until("the keeper hangs", || node.stand.keeper_waits.load(Ordering::Relaxed));
-    remove_link(&a, &of(&[VIP]).link_name());
+    ip_command(&a, &format!("link del {}", of(&[VIP]).link_name()));
     let Node { vips, stand, memory } = node;
     std::thread::scope(|scope| {
         scope.spawn(|| vips.leave());
@@ -287,7 +287,7 @@ fn so_it_is_when_the_daemon_is_killed_after_that() {
     wait_until("the address", || a.has(VIP));
     daemon.guard();
     daemon.freeze();
-    remove_link(&a, &of(&[VIP]).link_name());
+    ip_command(&a, &format!("link del {}", of(&[VIP]).link_name()));
     assert!(!as_it_was(&a));
     daemon.kill();
     wait_until("all is as it was", || as_it_was(&a));
@@ -400,6 +400,61 @@ fn without_a_guard_the_link_falls_silent_and_the_next_start_removes_it() {
     let told = next.memory.wait_for(|event| matches!(event, Event::VirtualLinkLeftover { .. }));
     assert_eq!(told, Event::VirtualLinkLeftover { link: "bl-51-4".to_owned() });
     assert_eq!(node.state(), State::Active);
+}
+
+#[test]
+fn a_link_that_is_left_speaks_of_no_address_whatever_it_is_asked() {
+    let Some(([a, b, client], _switch)) = hosts() else { return };
+    client.namespace.add_address(LINK, ip("2001:db8::3"), 64).unwrap();
+    // As on every node of Kubernetes: what is sent to that Ethernet address might be sent on.
+    let forward = || std::fs::write("/proc/sys/net/ipv4/conf/all/forwarding", "1");
+    a.inside(forward).unwrap();
+    for vips in [&[VIP][..], &V6] {
+        let (vip, mac) = (vips[vips.len() - 1], of(vips).mac());
+        let mut daemon = Daemon::start_virtual(&a, vips);
+        wait_until("the address", || vips.iter().all(|vip| a.has(vip)));
+        kill_process(pid(daemon.guard()), Signal::KILL).unwrap();
+        daemon.kill();
+        wait_until("the lease has ended", || vips.iter().all(|vip| !a.has(vip)));
+        assert!(own_link(&a, vips).is_some_and(|link| link.up));
+        let heard = client.inside(|| PacketSocket::open(LINK)).unwrap();
+        let own = if ip(vip).is_ipv4() { a.v4() } else { a.v6() };
+        let ears = [vip, &own.to_string()].map(|address| Ear::of(&client, address));
+        // Who still believes that it is there, and who asks everybody, also for what that host has.
+        ip_command(&client, &format!("neighbour replace {vip} lladdr {mac} dev {LINK} nud permanent"));
+        let ask = || std::net::UdpSocket::bind(if ip(vip).is_ipv4() { "0.0.0.0:0" } else { "[::]:0" });
+        let asker = client.inside(ask).unwrap();
+        for _ in 0..3 {
+            asker.send_to(b"?", (ip(vip), 9)).unwrap();
+            ears.iter().for_each(Ear::ask);
+        }
+        ip_command(&client, &format!("neighbour delete {vip} dev {LINK}"));
+        // What the host says to that comes before what is said by a later holder, which has another Ethernet address here.
+        let node = Node::start(&b, settings(&b, vips));
+        node.wait_held(&b, vip);
+        let later = b.netlink().interfaces().unwrap().by_name(LINK).unwrap().mac.unwrap();
+        let mut said = false;
+        let mut frame = [0; 256];
+        wait_until("the later holder is heard", || {
+            while let Some(received) = heard.receive(&mut frame).unwrap() {
+                let from = Mac(frame[6..12].try_into().unwrap());
+                let is_incoming = received.direction == Direction::Incoming;
+                // The kernel takes its leave of the groups in which an IPv6 address was looked for, once (RFC 3810): a hop-by-hop
+                // option, and a report.
+                let is_leave = (&frame[12..14], frame[20], frame[62]) == (&[0x86, 0xdd], 0, 143);
+                assert!(
+                    !is_incoming || is_leave || from != mac,
+                    "{:02x?}",
+                    &frame[..received.length.min(256)]
+                );
+                said |= is_incoming && from == later;
+            }
+            said
+        });
+        assert_eq!(node.tally().duplicates, 0);
+        node.vips.leave();
+        a.inside(|| a.netlink().remove_virtual_link(of(vips), None)).unwrap();
+    }
 }
 
 #[test]
