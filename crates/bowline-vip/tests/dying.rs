@@ -338,3 +338,37 @@ fn where_nobody_can_be_let_in_again_it_is_tried_until_it_is_done() {
     first.wait(State::Backup);
     assert_eq!(attempts(), last);
 }
+
+/// Where a host believes an address to be, as it finds when it sends something there.
+fn believes(host: &Host, vip: &str) -> String {
+    let socket = host.inside(|| std::net::UdpSocket::bind("0.0.0.0:0")).unwrap();
+    // What cannot be delivered is said later, or not at all.
+    let _ = socket.send_to(b"?", (ip(vip), 9));
+    let mut command = std::process::Command::new("ip");
+    command.args(["neighbour", "show", vip, "dev", LINK]);
+    let said = host.inside(|| command.output()).unwrap();
+    let text = String::from_utf8(said.stdout).unwrap();
+    text.split_whitespace().skip_while(|word| *word != "lladdr").nth(1).unwrap_or_default().to_owned()
+}
+
+#[test]
+fn of_two_that_do_not_hear_each_others_adverts_the_one_that_stays_tells_where_it_is() {
+    let Some(([a, b, client], _switch)) = three_hosts() else { return };
+    let macs = [&a, &b].map(|host| {
+        let interfaces = host.netlink().interfaces().unwrap();
+        interfaces.by_name(LINK).unwrap().mac.unwrap().to_string()
+    });
+    // With numbers of their own they are deaf to each other's adverts, and not to what is said of addresses.
+    let mut daemon = Daemon::start(&a, &[VIP]);
+    wait_until("the address", || a.has(VIP));
+    let deaf = bowline_vrrp::Settings { vrid: bowline_vrrp::Vrid::new(52).unwrap(), ..settings(&b, &[VIP]) };
+    let node = Node::start(&b, deaf);
+    node.wait_held(&b, VIP);
+    // Seven are those of a takeover, after which there is one every half a minute.
+    wait_until("it speaks up when the first one has", || node.tally().announcements > 7);
+    wait_until("the client is at the first one", || believes(&client, VIP) == macs[0]);
+    daemon.kill();
+    wait_until("the address is gone there", || !a.has(VIP));
+    // It notices that the other one has fallen silent; its next announcement in the order of things is far away.
+    wait_until("the client is at the other one", || believes(&client, VIP) == macs[1]);
+}
