@@ -236,7 +236,7 @@ impl Addresses {
 }
 
 /// Whether one host can have `address`.
-fn is_host(address: IpAddr) -> bool {
+pub(crate) fn is_host(address: IpAddr) -> bool {
     let is_broadcast = match address {
         IpAddr::V4(address) => address.is_broadcast(),
         IpAddr::V6(_) => false,

@@ -1,7 +1,7 @@
 //! Every check between a packet and a virtual router (RFC 9568 section 7.1, RFC 3768 section 7.1, and what keepalived does
 //! beyond them).
 
-use crate::config::{ChecksumForm, Config, Family, Peers, Protocol, Transport};
+use crate::config::{ChecksumForm, Config, Family, Peers, Protocol, Transport, is_host};
 use crate::packet::{AuthenticationFailure, Malformed, Packet, PacketInterval, authentication_is_right};
 use core::net::IpAddr;
 use core::time::Duration;
@@ -55,7 +55,7 @@ pub enum Discard {
     Destination,
     /// Multicast from beyond this link: the hop limit is not 255, or not known.
     HopLimit,
-    /// From no planned peer.
+    /// From no planned peer, or from an address that no host has.
     UnplannedPeer,
     /// The checksum is wrong.
     Checksum,
@@ -187,7 +187,8 @@ fn check_way(config: &Config, packet: &Received<'_>) -> Result<(), Discard> {
 fn check_peer(config: &Config, source: IpAddr) -> Result<(), Discard> {
     let settings = config.settings();
     let planned = match &settings.peers {
-        Peers::Any => true,
+        // Nobody has `::` or 0.0.0.0, which kernels let through.
+        Peers::Any => is_host(source),
         Peers::Planned(peers) => peers.contains(&source),
     };
     let addressed = match &settings.transport {

@@ -136,7 +136,11 @@ fn where_it_comes_from_and_goes_to() {
     let mut any = settings(V3);
     any.peers = Peers::Any;
     let any = Config::new(any).unwrap();
-    assert!(from(&any, ip(4), group, Some(255), &repr(V3).emit(ip(4), group)).is_ok());
+    let discard = |source| from(&any, source, group, Some(255), &repr(V3).emit(source, group)).err();
+    assert_eq!(discard(ip(4)), None);
+    for nobody in [[0, 0, 0, 0], [127, 0, 0, 1], [224, 0, 0, 18], [255, 255, 255, 255]] {
+        assert_eq!(discard(nobody.into()), Some(Discard::UnplannedPeer), "{nobody:?}");
+    }
 }
 
 #[test]
