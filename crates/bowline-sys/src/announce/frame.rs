@@ -39,6 +39,8 @@ pub(super) const ND_TARGET: usize = ETHERNET + IPV6 + 8;
 const ND_OPTIONS: usize = ETHERNET + IPV6 + 24;
 /// The option that holds the target's link-layer address: type, length in units of eight bytes, address.
 const TARGET_LINK_LAYER: [u8; 2] = [2, 1];
+/// The same of the sender.
+const SOURCE_LINK_LAYER: [u8; 2] = [1, 1];
 const OPTION: usize = 8;
 
 /// The longest of our frames, a neighbour advertisement.
@@ -106,6 +108,28 @@ impl Frame {
                 frame.put(ICMPV6_TYPE, &[NEIGHBOUR_SOLICITATION]);
                 frame.put(ND_TARGET, &address.octets());
                 frame.with_checksum()
+            }
+        }
+    }
+
+    /// Asks the link who has `address`, and tells whoever answers that `source` is at `mac` (RFC 826; RFC 4861 7.2.2, 7.2.3): it
+    /// knows from then on where to send to, also when it has looked for `source` in vain.
+    ///
+    /// # Panics
+    /// With addresses of two families.
+    pub fn solicitation(address: IpAddr, mac: Mac, source: IpAddr) -> Self {
+        match (address, source) {
+            (IpAddr::V4(address), IpAddr::V4(source)) => Self::arp(mac, source, Mac::UNKNOWN, address),
+            (IpAddr::V6(address), IpAddr::V6(source)) => {
+                let mut frame = Self::ipv6(mac, source, solicited_node(address), 24 + OPTION);
+                frame.put(ICMPV6_TYPE, &[NEIGHBOUR_SOLICITATION]);
+                frame.put(ND_TARGET, &address.octets());
+                frame.put(ND_OPTIONS, &SOURCE_LINK_LAYER);
+                frame.put(ND_OPTIONS + SOURCE_LINK_LAYER.len(), &mac.0);
+                frame.with_checksum()
+            }
+            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => {
+                panic!("{source} does not ask for {address}")
             }
         }
     }

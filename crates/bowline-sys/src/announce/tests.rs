@@ -106,6 +106,29 @@ fn a_probe_is_answered_by_who_has_the_address_and_by_nobody_else() {
 }
 
 #[test]
+fn who_is_asked_knows_where_the_one_is_that_asks_also_after_looking_for_it_in_vain() {
+    /// `NUD_INCOMPLETE`, `NUD_FAILED` of linux/neighbour.h.
+    const IN_VAIN: [u16; 2] = [0x01, 0x20];
+    let Some((left, right)) = pair() else { return };
+    let (announcer, own) = (announcer(&left), left.link().mac.unwrap());
+    let peers: [(IpAddr, IpAddr); 2] = [
+        ("192.0.2.50".parse().unwrap(), "192.0.2.60".parse().unwrap()),
+        ("2001:db8::50".parse().unwrap(), "2001:db8::60".parse().unwrap()),
+    ];
+    for (asked, asker) in peers {
+        hold(&right, asked);
+        greet(&right, asker);
+        let state = || neighbour_entry(&right, asker).map(|(state, _)| state);
+        assert!(state().is_some_and(|state| IN_VAIN.contains(&state)), "{:?}", state());
+        // An IPv6 address that was just added is sometimes not found yet.
+        until("an entry", || {
+            announcer.send(&Frame::solicitation(asked, own, asker)).unwrap();
+            neighbour(&right, asker) == Some(own)
+        });
+    }
+}
+
+#[test]
 fn what_others_say_of_an_address_is_heard_and_all_else_is_not() {
     let Some((left, right)) = pair() else { return };
     let announcer = announcer(&right);

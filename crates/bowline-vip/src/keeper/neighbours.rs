@@ -5,7 +5,7 @@ use crate::cell::Cell;
 use bowline_sansio::Instant;
 use bowline_sys::announce::{Announcer, Claim, ClaimKind, Frame, Listener};
 use bowline_sys::mac::Mac;
-use bowline_vrrp::{Config, Family, Peers, Transport};
+use bowline_vrrp::{Config, Family, Fault, Peers, Transport};
 use std::collections::BTreeMap;
 use std::io;
 use std::net::IpAddr;
@@ -67,6 +67,8 @@ pub(super) struct Neighbours {
     macs: BTreeMap<IpAddr, Mac>,
     /// Who has claimed an address: this host by another interface, or another one, first and last heard then.
     claimants: BTreeMap<Mac, Claimant>,
+    /// What is asked arrives.
+    is_heard: bool,
     ask_at: Instant,
     /// When a planned peer that claims an address has had the time to let go of it.
     ask_again_at: Option<Instant>,
@@ -93,6 +95,12 @@ impl Neighbours {
         listened.extend(planned.iter().flatten().filter(|peer| !addresses.contains(peer)));
         listened.truncate(LISTENED_MAX);
         let probe = |address: &IpAddr| Frame::probe(*address, asker);
+        // Where adverts go to the peers themselves, the holder's wait at its host until that knows where this one is. It has
+        // looked for it in vain while this one was away, and looks again once a second: this one would take over meanwhile.
+        let introduction = |peer: &IpAddr| match &settings.transport {
+            Transport::Multicast => probe(peer),
+            Transport::Unicast(_) => Frame::solicitation(*peer, asker, settings.source),
+        };
         let mut macs = BTreeMap::new();
         // An advert's sender that uses the virtual router's own hardware address is a planned peer, too.
         let vrid = settings.vrid.get();
@@ -108,11 +116,12 @@ impl Neighbours {
             announcer: Announcer::open(interface)?,
             own,
             questions: addresses.iter().map(probe).collect(),
-            introductions: planned.iter().flatten().map(probe).collect(),
+            introductions: planned.iter().flatten().map(introduction).collect(),
             addresses,
             planned,
             macs,
             claimants: BTreeMap::new(),
+            is_heard: false,
             ask_at: now,
             ask_again_at: None,
             outlasting: settings.lease.saturating_add(OUTLASTING_BY),
@@ -157,7 +166,11 @@ impl Neighbours {
                 is_news = true;
             }
         }
-        if self.ask_at <= now {
+        let faults = cell.faults();
+        let is_heard = !faults.has(Fault::LinkDown) && !faults.has(Fault::NoSource);
+        let was_heard = std::mem::replace(&mut self.is_heard, is_heard);
+        let is_back = is_heard && !was_heard;
+        if self.ask_at <= now || is_back {
             self.ask_at = now + ASK_EVERY;
             self.forget(now);
             self.ask(&self.questions);

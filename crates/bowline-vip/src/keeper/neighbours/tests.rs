@@ -1,28 +1,57 @@
 use super::*;
+use crate::cell::Faults;
 use crate::testing::config;
 use bowline_sys::netns::{LinkState, Namespace};
-use bowline_sys::rtnetlink::Rtnetlink;
+use bowline_sys::rtnetlink::{Link, Rtnetlink};
+use bowline_vrrp::{Settings, VirtualRouter};
+use std::sync::Arc;
+
+/// What there is in time, which on a busy machine is long.
+fn soon<T>(find: impl Fn() -> Option<T>) -> Option<T> {
+    let start = std::time::Instant::now();
+    loop {
+        let found = find();
+        if found.is_some() || start.elapsed() > Duration::from_secs(20) {
+            return found;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// The near end of a link, and the far one; the link is up.
+fn ends() -> Option<[(Namespace, Link); 2]> {
+    let namespaces = match (Namespace::create(), Namespace::create()) {
+        (Ok(near), Ok(far)) => [near, far],
+        (Err(error), _) | (_, Err(error)) if error.kind() == io::ErrorKind::PermissionDenied => {
+            println!("skipped: making a network namespace needs root");
+            return None;
+        }
+        (Err(error), _) | (_, Err(error)) => panic!("making a namespace: {error}"),
+    };
+    let [near, far] = &namespaces;
+    near.join("lan0", far, "lan0").unwrap();
+    for namespace in &namespaces {
+        namespace.set_link("lan0", LinkState::Up).unwrap();
+    }
+    Some(namespaces.map(|namespace| {
+        let netlink = namespace.inside(Rtnetlink::open).unwrap().unwrap();
+        let link = || netlink.interfaces().unwrap().by_name("lan0").unwrap().clone();
+        let running = soon(|| Some(link()).filter(|link| link.running));
+        (namespace, running.expect("a link that runs"))
+    }))
+}
+
+fn changed(change: impl FnOnce(&mut Settings)) -> Config {
+    let mut settings = config(&["10.0.0.9"], "10.0.0.1").settings().clone();
+    change(&mut settings);
+    Config::new(settings).unwrap()
+}
 
 #[test]
 fn a_stranger_is_found_after_others_have_claimed_by_more_addresses_than_are_remembered() {
-    let namespace = match Namespace::create() {
-        Ok(namespace) => namespace,
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            return println!("skipped: making a network namespace needs root");
-        }
-        Err(error) => panic!("making a namespace: {error}"),
-    };
-    let netlink = namespace.inside(Rtnetlink::open).unwrap().unwrap();
-    let far = Namespace::create().unwrap();
-    namespace.join("lan0", &far, "lan0").unwrap();
-    namespace.set_link("lan0", LinkState::Up).unwrap();
-    let link = netlink.interfaces().unwrap().by_name("lan0").unwrap().clone();
+    let Some([(namespace, link), _far]) = ends() else { return };
     // Only planned peers may have it, of which there are none.
-    let settings = bowline_vrrp::Settings {
-        peers: Peers::Planned(std::sync::Arc::from([])),
-        ..config(&["10.0.0.9"], "10.0.0.1").settings().clone()
-    };
-    let config = Config::new(settings).unwrap();
+    let config = changed(|settings| settings.peers = Peers::Planned(Arc::from([])));
     let start = crate::shared::now();
     let own = link.mac.unwrap();
     let open = || Neighbours::open(link.index, own, vec![own], &config, start);
@@ -46,44 +75,20 @@ fn a_stranger_is_found_after_others_have_claimed_by_more_addresses_than_are_reme
     assert_eq!(claims(2_000, later + PEERS_ANSWER_WITHIN), Some((0, false)));
 }
 
-/// Two hosts on one link, where namespaces can be made.
-fn ends() -> Option<(Namespace, Namespace)> {
-    let near = match Namespace::create() {
-        Ok(namespace) => namespace,
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            println!("skipped: making a network namespace needs root");
-            return None;
-        }
-        Err(error) => panic!("making a namespace: {error}"),
-    };
-    let far = Namespace::create().unwrap();
-    near.join("lan0", &far, "lan0").unwrap();
-    for end in [&near, &far] {
-        end.set_link("lan0", LinkState::Up).unwrap();
-    }
-    Some((near, far))
-}
-
-fn link_of(namespace: &Namespace) -> (u32, Mac) {
-    let interfaces = namespace.inside(|| Rtnetlink::open().and_then(|netlink| netlink.interfaces()));
-    let link = interfaces.unwrap().unwrap().by_name("lan0").unwrap().clone();
-    (link.index, link.mac.unwrap())
-}
-
 /// By an operator, say: it is asked again as soon as it has had its lease to let go, and not with the next round of questions.
 #[test]
 fn a_planned_peer_that_has_the_address_wrongly_is_asked_again_when_its_lease_is_over() {
     const PATIENCE: Duration = Duration::from_secs(20);
-    let Some((near, far)) = ends() else { return };
-    let ((index, own), (far_index, peer)) = (link_of(&near), link_of(&far));
+    let Some([(near, near_link), (far, far_link)]) = ends() else { return };
+    let (own, peer) = (near_link.mac.unwrap(), far_link.mac.unwrap());
     // Whoever sends is one of the planned peers.
     let config = config(&["10.0.0.9"], "10.0.0.1");
     let status = bowline_vrrp::VirtualRouter::new(config.clone(), Instant::ORIGIN).status();
-    let cell = Cell::new("a".into(), None, None, config.clone(), index, status);
+    let cell = Cell::new("a".into(), None, None, config.clone(), near_link.index, status);
     let start = crate::shared::now();
-    let open = || Neighbours::open(index, own, vec![own], &config, start);
+    let open = || Neighbours::open(near_link.index, own, vec![own], &config, start);
     let mut neighbours = near.inside(open).unwrap().unwrap();
-    let announcer = far.inside(|| Announcer::open(far_index)).unwrap().unwrap();
+    let announcer = far.inside(|| Announcer::open(far_link.index)).unwrap().unwrap();
     let address = "10.0.0.9".parse().unwrap();
     let claim = Frame::announcement(address, peer, bowline_sys::announce::Role::Host);
     let claims = |neighbours: &mut Neighbours, is_wanted: bool, at: Instant| {
@@ -126,4 +131,43 @@ fn a_planned_peer_that_has_the_address_wrongly_is_asked_again_when_its_lease_is_
     assert_eq!(neighbours.ask_again_at, None);
     assert!(claims(&mut neighbours, true, anew + Duration::from_secs(2)));
     assert_eq!(neighbours.ask_again_at, Some(anew + Duration::from_secs(2) + outlasting));
+}
+
+#[test]
+fn peers_that_send_to_this_host_alone_learn_where_it_is_as_soon_as_they_can_be_told() {
+    let Some([(namespace, link), (far, far_link)]) = ends() else { return };
+    let own = link.mac.unwrap();
+    let source: IpAddr = "10.0.0.1".parse().unwrap();
+    let hears = far.inside(|| Listener::open(far_link.index, &[source])).unwrap().unwrap();
+    let start = crate::shared::now();
+    let is_there = Claim { address: source, mac: own, kind: ClaimKind::Has };
+    let unicast = Transport::Unicast(Arc::from(["10.0.0.2".parse().unwrap()]));
+    for (transport, told) in [(Transport::Multicast, None), (unicast, Some(is_there))] {
+        let config = changed(|settings| {
+            settings.peers = Peers::Planned(Arc::from(["10.0.0.2".parse().unwrap()]));
+            settings.transport = transport;
+        });
+        let status = VirtualRouter::new(config.clone(), start).status();
+        let cell = Cell::new("api".into(), None, None, config.clone(), link.index, status);
+        let open = || Neighbours::open(link.index, own, vec![own], &config, start);
+        let mut neighbours = namespace.inside(open).unwrap().unwrap();
+        let mut meets = |faults, at, told: Option<Claim>| {
+            cell.set_faults(faults);
+            neighbours.meet(&cell, false, |_| false, at);
+            if told.is_some() {
+                assert_eq!(soon(|| hears.next_claim().unwrap()), told);
+            }
+            assert_eq!(hears.next_claim().unwrap(), None);
+        };
+        let down = Faults::default().with(Fault::LinkDown, true);
+        // Nothing is lost by trying.
+        meets(down, start, told);
+        meets(down, start, None);
+        // The link is back, twice.
+        meets(Faults::default(), start, told);
+        meets(Faults::default(), start, None);
+        meets(down, start, None);
+        meets(Faults::default(), start, told);
+        meets(Faults::default(), start + ASK_EVERY, told);
+    }
 }
