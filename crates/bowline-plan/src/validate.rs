@@ -59,10 +59,11 @@ pub(crate) fn validate(
     let etcd_extra_sans =
         checker.extra_sans(&certificates.key("etcdExtraSANs"), spec.certificates.etcd_extra_sans);
     let balancing = checker.balancing(&at.key("balancing"), spec.balancing);
+    let has_ingress = !spec.ingress.is_empty();
     let ingress = checker.ingress(&at.key("ingress"), spec.ingress);
     if checker.knows_roles() {
         checker.require_members(&at.key("etcd"), &etcd, &nodes);
-        checker.require_workers(&at, &ingress, &nodes);
+        checker.require_workers(&at, has_ingress, &nodes);
     }
     let admin = checker.admin(&at.key("admin").key("listen"), spec.admin.listen);
     if !checker.findings.is_empty() {
@@ -350,8 +351,8 @@ impl Checker<'_, '_> {
     }
 
     /// Ingress connects to the workers, so there have to be some.
-    fn require_workers(&mut self, spec: &Path, ingress: &[Ingress], nodes: &[Node]) {
-        if !ingress.is_empty() && !nodes.iter().any(|node| node.roles.contains(&NodeRole::Worker)) {
+    fn require_workers(&mut self, spec: &Path, has_ingress: bool, nodes: &[Node]) {
+        if has_ingress && !nodes.iter().any(|node| node.roles.contains(&NodeRole::Worker)) {
             let remedy = "give the nodes that run pods the role worker, or remove it";
             self.problem(&spec.key("ingress"), "no node has the role worker", remedy);
         }
