@@ -1,9 +1,10 @@
 //! Addresses that cannot work where they are.
 
 use core::net::IpAddr;
+use std::collections::BTreeSet;
 
 use super::codes::Code;
-use super::{Lint, spec};
+use super::{Lint, named, spec};
 use crate::cluster::{Node, VirtualIp, is_link_local, masked};
 use crate::source::Path;
 
@@ -19,6 +20,7 @@ const LEAST_V6: u8 = 48;
 impl Lint<'_> {
     pub(super) fn addresses(&mut self) {
         self.service_ranges();
+        self.loopback();
         let cluster = self.cluster;
         for (index, vip) in cluster.virtual_ips().iter().enumerate() {
             self.subnets(index, vip);
@@ -31,8 +33,9 @@ impl Lint<'_> {
         let range_of = |address: &IpAddr| ranges.iter().find(|range| range.contains(*address));
         for (index, node) in self.cluster.nodes().iter().enumerate() {
             let own = node.addresses.iter().copied().chain(node.access_address);
-            if let Some((address, range)) =
-                own.into_iter().find_map(|address| Some((address, range_of(&address)?)))
+            // The access address is usually one of the addresses.
+            let own: BTreeSet<IpAddr> = own.collect();
+            for (address, range) in own.into_iter().filter_map(|address| Some((address, range_of(&address)?)))
             {
                 let path = spec().key("nodes").index(index);
                 let message =
@@ -48,6 +51,24 @@ impl Lint<'_> {
                 let path = self.address_path(index, position);
                 let message = format!("virtual IP {address} lies in the service range {range}");
                 self.add(Code::ADDRESS_IN_SERVICE_RANGE, &path, message, remedy);
+            }
+        }
+    }
+
+    /// For trying out on one machine: in a cluster everybody who is told such an address finds themselves.
+    fn loopback(&mut self) {
+        let nodes = self.cluster.nodes();
+        if nodes.len() < 2 {
+            return;
+        }
+        for (index, node) in nodes.iter().enumerate() {
+            let own = node.addresses.iter().copied().chain(node.access_address).chain(node.public_address);
+            if let Some(address) = own.into_iter().find(IpAddr::is_loopback) {
+                let path = spec().key("nodes").index(index);
+                let message =
+                    format!("address {address} of node {} leads others to their own machine", node.name);
+                let remedy = "give the node an address that the others reach, unless all are on one machine";
+                self.add(Code::NODE_ON_LOOPBACK, &path, message, remedy);
             }
         }
     }
@@ -95,20 +116,27 @@ impl Lint<'_> {
     ) -> bool {
         let remedy =
             "use a free address of the subnet that the nodes share, or name its link as `interface:`";
-        if let Some(node) = holders.iter().find(|node| node.address_of_family(address).is_none()) {
+        let names = |is_it: &dyn Fn(&&&Node) -> bool| -> Vec<&str> {
+            holders.iter().filter(is_it).map(|node| node.name.as_str()).collect()
+        };
+        let without = names(&|node| node.address_of_family(address).is_none());
+        if !without.is_empty() {
             let family = if address.is_ipv4() { "IPv4" } else { "IPv6" };
-            let message = format!("{} has no {family} address beside which {address} could be", node.name);
-            let remedy = format!("give the node an {family} address, or take it out of `on`");
+            let message = format!(
+                "there is no {family} address on {} beside which {address} could be",
+                named(&without)
+            );
+            let remedy = format!("give such a node an {family} address, or take it out of `on`");
             self.add(Code::VIRTUAL_IP_OUTSIDE_SUBNET, at, message, remedy);
             return false;
         }
         let least = if address.is_ipv4() { LEAST_V4 } else { LEAST_V6 };
-        let is_apart = |node: &&&Node| {
+        let apart = names(&|node| {
             let nearest = own(vip, node, address).map(|own| common_prefix(own, address)).max();
             nearest.is_some_and(|bits| bits < least)
-        };
-        if let Some(node) = holders.iter().find(is_apart) {
-            let message = format!("{address} is in no subnet of {}, which may hold it", node.name);
+        });
+        if !apart.is_empty() {
+            let message = format!("{address} is in no subnet of {}, which may hold it", named(&apart));
             self.add(Code::VIRTUAL_IP_OUTSIDE_SUBNET, at, message, remedy);
             return false;
         }

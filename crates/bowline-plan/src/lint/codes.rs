@@ -17,7 +17,7 @@ pub(super) struct Code {
 
 impl Code {
     /// In alphabetical order of their names.
-    const ALL: [Self; 29] = [
+    const ALL: [Self; 30] = [
         Self::ADDRESS_IN_SERVICE_RANGE,
         Self::ADVERTISED_NOT_SERVED,
         Self::API_PORT_SHARED,
@@ -32,6 +32,7 @@ impl Code {
         Self::NO_CA,
         Self::NO_EFFECT,
         Self::NO_EFFECT_YET,
+        Self::NODE_ON_LOOPBACK,
         Self::NOT_SERVED_YET,
         Self::PLAINTEXT,
         Self::PORT_CLASH,
@@ -159,6 +160,14 @@ impl Code {
         severity: Info,
         meaning: "The setting is understood, but this version does not act on it.",
         remedy: "Nothing; or leave it out.",
+    };
+
+    pub(super) const NODE_ON_LOOPBACK: Self = Self {
+        name: "node-on-loopback",
+        severity: Warning,
+        meaning: "An address of a node is one of loopback, which leads everybody who is told it to their own machine: \
+                 good for trying a cluster out on one.",
+        remedy: "Give the node an address that the others reach.",
     };
 
     pub(super) const NOT_SERVED_YET: Self = Self {
