@@ -340,7 +340,8 @@ impl VirtualIps {
                 }
             }
             let known = self.register(name, router, &link, interfaces);
-            let kept = Box::new(Kept::new(known.clone(), &link));
+            let former = alias.as_ref().map(|alias| alias.settings().vrid);
+            let kept = Box::new(Kept::new(known.clone(), &link, former));
             self.shared.tell_keeper(ToKeeper::Add(kept));
             let config = (*known.cell.config()).clone();
             let lane = Box::new(Lane::new(known, config, alias, wiring, now()));

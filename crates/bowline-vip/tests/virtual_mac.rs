@@ -10,7 +10,7 @@ use bowline_sys::packet::{Direction, PacketSocket};
 use bowline_sys::rtnetlink::{Link, VirtualMac};
 use bowline_sys::vrrp_socket::Family;
 use bowline_vip::{Event, Router, VirtualIps};
-use bowline_vrrp::{Settings, State};
+use bowline_vrrp::{Peers, Settings, State, Vrid};
 use common::*;
 use process::{Daemon, pid};
 use rustix::process::{Signal, kill_process};
@@ -473,4 +473,42 @@ fn a_frozen_daemon_holds_up_nobody_and_removes_its_link_when_it_thaws() {
     daemon.thaw();
     wait_until("its link is gone", || own_link(&a, &[VIP]).is_none());
     assert_eq!((node.tally().adverts_received, node.state()), (heard, State::Active), "it did not speak");
+}
+
+#[test]
+fn another_number_brings_another_ethernet_address_and_the_former_one_is_no_strangers() {
+    let Some(([a, b, client], _switch)) = hosts() else { return };
+    let other = VirtualMac { vrid: 52, family: Family::V4 };
+    let numbered = |host: &Host, vrid| {
+        let peer = if host.number == a.number { b.v4() } else { a.v4() };
+        let (vrid, peers) = (Vrid::new(vrid).unwrap(), Peers::Planned(Arc::from([peer])));
+        vec![with_mac(Settings { vrid, peers, ..settings(host, &[VIP]) })]
+    };
+    let [first, second] = [&a, &b].map(|host| {
+        let node = Node::start_all(host, numbered(host, 51));
+        node.vips.set_can_serve("api", true);
+        wait_until("the first has it", || a.has(VIP));
+        node
+    });
+    wait_until("adverts are heard", || second.tally().adverts_received > 5);
+    let renumber = |host: &Host, node: &Node| {
+        host.inside(|| node.vips.reconfigure(numbered(host, other.vrid))).unwrap();
+        node.vips.set_can_serve("api", true);
+    };
+    renumber(&b, &second);
+    let mut ear = Ear::of(&client, VIP);
+    // It asks who has the address, and half a second later again whom it does not know.
+    wait_until("time passes", || second.tally().adverts_received > 15);
+    assert_eq!((second.state(), second.tally().duplicates), (State::Backup, 0));
+    renumber(&a, &first);
+    second.wait_held(&b, VIP);
+    ear.ask();
+    wait_until("it is announced there", || ear.hear().contains(&other.mac()));
+    let named =
+        |host: &Host, of: VirtualMac| host.netlink().interfaces().unwrap().by_name(&of.link_name()).is_some();
+    assert!(!named(&a, of(&[VIP])) && as_it_was(&a) && named(&b, other));
+    second.vips.leave();
+    first.wait_held(&a, VIP);
+    first.vips.leave();
+    assert!(as_it_was(&a) && as_it_was(&b));
 }

@@ -12,7 +12,7 @@ use bowline_sansio::Instant;
 use bowline_sys::mac::Mac;
 use bowline_sys::rtnetlink::{Before, Held, HoldError, Lease, Link, Renewal};
 use bowline_vrrp::timers::replaced_after;
-use bowline_vrrp::{Config, Fault, Loss, adverts};
+use bowline_vrrp::{Config, Fault, Loss, Vrid, adverts};
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -43,6 +43,8 @@ pub(crate) struct Kept {
     pub(crate) cell: Arc<Cell>,
     pub(super) interface_name: Arc<str>,
     pub(super) mac: Option<Mac>,
+    /// The number it had before, where that has changed.
+    pub(super) former: Option<Vrid>,
     /// The last order that was done.
     pub(super) done: Order,
     /// A link of its own, while it has one.
@@ -73,12 +75,13 @@ pub(crate) struct Kept {
 }
 
 impl Kept {
-    pub(crate) fn new(known: Known, link: &Link) -> Self {
+    pub(crate) fn new(known: Known, link: &Link, former: Option<Vrid>) -> Self {
         Self {
             id: known.id,
             cell: known.cell,
             interface_name: link.name.as_str().into(),
             mac: link.mac,
+            former,
             done: Order::FIRST,
             seat: None,
             before: None,

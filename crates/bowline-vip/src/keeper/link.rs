@@ -146,7 +146,8 @@ impl Kept {
         // Who speaks from the virtual router's own is this host, or another one of its group, whose adverts tell which.
         let mut own = vec![mac];
         own.extend(self.cell.virtual_link.map(VirtualMac::mac));
-        let neighbours = Neighbours::open(self.cell.interface(), mac, own, &self.cell.config(), now())?;
+        let (interface, config) = (self.cell.interface(), self.cell.config());
+        let neighbours = Neighbours::open(interface, mac, own, self.former, &config, now())?;
         add(neighbours.listener())?;
         self.neighbours = Some(neighbours);
         Ok(())

@@ -5,7 +5,7 @@ use crate::cell::Cell;
 use bowline_sansio::Instant;
 use bowline_sys::announce::{Announcer, Claim, ClaimKind, Frame, Listener};
 use bowline_sys::mac::Mac;
-use bowline_vrrp::{Config, Family, Fault, Peers, Transport};
+use bowline_vrrp::{Config, Family, Fault, Peers, Transport, Vrid};
 use std::collections::BTreeMap;
 use std::io;
 use std::net::IpAddr;
@@ -65,6 +65,8 @@ pub(super) struct Neighbours {
     /// Questions about the planned peers' own.
     introductions: Vec<Frame>,
     macs: BTreeMap<IpAddr, Mac>,
+    /// The virtual router's own, by its number now and before: whoever speaks from one is a planned peer, too.
+    virtual_macs: Vec<Mac>,
     /// Who has claimed an address: this host by another interface, or another one, first and last heard then.
     claimants: BTreeMap<Mac, Claimant>,
     /// What is asked arrives.
@@ -76,11 +78,12 @@ pub(super) struct Neighbours {
 }
 
 impl Neighbours {
-    /// Asks from `asker`.
+    /// Asks from `asker`. `former` is the number that the router had before, and has still at some of the peers.
     pub(super) fn open(
         interface: u32,
         asker: Mac,
         own: Vec<Mac>,
+        former: Option<Vrid>,
         config: &Config,
         now: Instant,
     ) -> io::Result<Self> {
@@ -101,16 +104,11 @@ impl Neighbours {
             Transport::Multicast => probe(peer),
             Transport::Unicast(_) => Frame::solicitation(*peer, asker, settings.source),
         };
-        let mut macs = BTreeMap::new();
-        // An advert's sender that uses the virtual router's own hardware address is a planned peer, too.
-        let vrid = settings.vrid.get();
-        macs.insert(
-            settings.source,
-            match config.family() {
-                Family::V4 => Mac::of_ipv4_router(vrid),
-                Family::V6 => Mac::of_ipv6_router(vrid),
-            },
-        );
+        let vrids = [Some(settings.vrid), former].into_iter().flatten().map(Vrid::get);
+        let virtual_macs = vrids.map(match config.family() {
+            Family::V4 => Mac::of_ipv4_router,
+            Family::V6 => Mac::of_ipv6_router,
+        });
         Ok(Self {
             listener: Listener::open(interface, &listened)?,
             announcer: Announcer::open(interface)?,
@@ -119,7 +117,8 @@ impl Neighbours {
             introductions: planned.iter().flatten().map(introduction).collect(),
             addresses,
             planned,
-            macs,
+            macs: BTreeMap::new(),
+            virtual_macs: virtual_macs.collect(),
             claimants: BTreeMap::new(),
             is_heard: false,
             ask_at: now,
@@ -234,7 +233,8 @@ impl Neighbours {
                 now
             }
         };
-        if self.planned.is_none() || self.macs.values().any(|mac| *mac == claim.mac) {
+        let is_planned = || self.macs.values().chain(&self.virtual_macs).any(|mac| *mac == claim.mac);
+        if self.planned.is_none() || is_planned() {
             return Some((place, true));
         }
         (now.since(since) >= PEERS_ANSWER_WITHIN).then_some((place, false))

@@ -54,7 +54,7 @@ fn a_stranger_is_found_after_others_have_claimed_by_more_addresses_than_are_reme
     let config = changed(|settings| settings.peers = Peers::Planned(Arc::from([])));
     let start = crate::shared::now();
     let own = link.mac.unwrap();
-    let open = || Neighbours::open(link.index, own, vec![own], &config, start);
+    let open = || Neighbours::open(link.index, own, vec![own], None, &config, start);
     let mut neighbours = namespace.inside(open).unwrap().unwrap();
     let mut claims = |last: u16, at: Instant| {
         let [high, low] = last.to_be_bytes();
@@ -86,7 +86,7 @@ fn a_planned_peer_that_has_the_address_wrongly_is_asked_again_when_its_lease_is_
     let status = bowline_vrrp::VirtualRouter::new(config.clone(), Instant::ORIGIN).status();
     let cell = Cell::new("a".into(), None, None, config.clone(), near_link.index, status);
     let start = crate::shared::now();
-    let open = || Neighbours::open(near_link.index, own, vec![own], &config, start);
+    let open = || Neighbours::open(near_link.index, own, vec![own], None, &config, start);
     let mut neighbours = near.inside(open).unwrap().unwrap();
     let announcer = far.inside(|| Announcer::open(far_link.index)).unwrap().unwrap();
     let address = "10.0.0.9".parse().unwrap();
@@ -149,7 +149,7 @@ fn peers_that_send_to_this_host_alone_learn_where_it_is_as_soon_as_they_can_be_t
         });
         let status = VirtualRouter::new(config.clone(), start).status();
         let cell = Cell::new("api".into(), None, None, config.clone(), link.index, status);
-        let open = || Neighbours::open(link.index, own, vec![own], &config, start);
+        let open = || Neighbours::open(link.index, own, vec![own], None, &config, start);
         let mut neighbours = namespace.inside(open).unwrap().unwrap();
         let mut meets = |faults, at, told: Option<Claim>| {
             cell.set_faults(faults);
