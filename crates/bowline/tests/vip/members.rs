@@ -1,13 +1,18 @@
 //! Balancers that join the group of a virtual IP and leave it, by reload and by stop, while clients come: none of them is turned away.
 
-use super::{outage, skip, wait_for};
+use super::{metric, outage, skip, wait_for};
 use bowline_lab::failover::{Daemons, Ground, Site, System};
 use bowline_lab::gauge::Gauge;
 use bowline_lab::lan::Lan;
 use bowline_lab::outage::Report;
 use bowline_lab::peer::{Daemon, Running};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
+
+/// Counted by each router anew.
+const RECEIVED: &str = "bowline_vrrp_adverts_received_total";
+/// Three intervals are what a Backup waits for in silence.
+const ADVERTS_UNTIL_SURE: f64 = 5.0;
 
 /// Three hosts of which some have a balancer, and a client.
 struct Group {
@@ -74,10 +79,29 @@ impl Group {
         daemon.stop().expect("its end");
     }
 
-    fn holder(&self) -> String {
-        let holders = || self.ground.holders().expect("look at the hosts");
-        wait_for("one holder", || if holders().len() == 1 { holders().pop_first() } else { None })
+    /// Until a balancer that was changed has heard a holder for so long that it would have taken over from silence, or is one itself.
+    fn wait_settled(&self, name: &str) {
+        let daemon = &self.daemons[name];
+        let heard = || metric(daemon, RECEIVED, "") >= ADVERTS_UNTIL_SURE;
+        wait_for("what becomes of it", || (state(daemon) == "active" || heard()).then_some(()));
+        wait_for("one Active router", || {
+            let active = self.daemons.values().filter(|daemon| state(daemon) == "active").count();
+            (active == 1 && self.holders().len() == 1).then_some(())
+        });
     }
+
+    fn holders(&self) -> BTreeSet<String> {
+        self.ground.holders().expect("look at the hosts")
+    }
+
+    fn holder(&self) -> String {
+        wait_for("one holder", || Some(self.holders()).filter(|holders| holders.len() == 1)?.pop_first())
+    }
+}
+
+fn state(daemon: &Daemon) -> String {
+    let status = daemon.virtual_ip("api").expect("ask for the status");
+    status["state"].as_str().expect("a state").to_owned()
 }
 
 /// Tells a story to a client of the group, until the machine has time for it; what the client saw.
@@ -137,4 +161,24 @@ fn a_holder_that_leaves_the_group_hands_over_and_one_that_is_alone_keeps_the_add
     let is_cut = |why: &String| why.starts_with("reset");
     assert!(report.figures.failures.keys().all(is_cut), "{report:?}");
     assert_eq!(holder, "lb3");
+}
+
+#[test]
+fn a_vrid_that_one_balancer_gets_after_the_other_makes_no_second_holder() {
+    let all = ["lb1", "lb2", "lb3"];
+    // The holder last, as is advised, and first.
+    for (order, moves_once) in [(["lb3", "lb2", "lb1"], true), (all, false)] {
+        let seen = with_client(&all, |group| {
+            group.system.more = ", vrid: 77".to_owned();
+            for name in order {
+                group.reload(&[name], &all);
+                group.wait_settled(name);
+            }
+        });
+        let Some((report, holder)) = seen else { return };
+        assert_eq!((report.talking.hung, report.silent.hung), (0, 0), "{report:?}");
+        assert_eq!((report.talking.redialled_hung, report.silent.redialled_hung), (0, 0), "{report:?}");
+        assert!(report.figures.failures.keys().all(|why| why.starts_with("reset")), "{report:?}");
+        assert!(!moves_once || holder == "lb2", "{holder}");
+    }
 }
