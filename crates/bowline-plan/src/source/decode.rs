@@ -190,7 +190,7 @@ fn unknown_field(
     path: &Path,
     findings: &mut Findings<'_>,
 ) {
-    let meant = closest(&entry.key, fields.keys());
+    let meant = translated(&entry.key, fields).or_else(|| closest(&entry.key, fields.keys()));
     findings.push_gap(match meant {
         Some(name) => Gap::Value(path.key(name)),
         None => {
@@ -206,6 +206,27 @@ fn unknown_field(
         };
         ("unknown field".to_owned(), remedy)
     });
+}
+
+/// keepalived's words for what has another name here: whoever comes from there has them at hand.
+const OF_KEEPALIVED: [(&str, &str); 10] = [
+    ("advert_int", "interval"),
+    ("auth_pass", "password"),
+    ("nopreempt", "preempt"),
+    ("priority", "priorities"),
+    ("unicast_peer", "unicast"),
+    ("use_vmac", "virtualMAC"),
+    ("virtual_ipaddress", "addresses"),
+    ("virtual_router_id", "vrid"),
+    ("vip", "address"),
+    ("vrrp_version", "version"),
+];
+
+/// What another program's word is called here, if that is a field of this place.
+fn translated<'a>(word: &str, fields: &'a BTreeMap<String, Shape>) -> Option<&'a str> {
+    let (_, ours) = OF_KEEPALIVED.into_iter().find(|(theirs, _)| *theirs == word)?;
+    // Every place that has a virtual router's number is about one.
+    fields.get_key_value(ours).filter(|_| fields.contains_key("vrid")).map(|(name, _)| name.as_str())
 }
 
 /// The known word that `text` was probably meant to be.
