@@ -172,6 +172,9 @@ impl Checker<'_, '_> {
         let mut values = Vec::with_capacity(items.len());
         let mut seen = BTreeSet::new();
         for (index, item) in items.iter().enumerate() {
+            if !self.knows(&path.index(index)) {
+                continue;
+            }
             match read(item) {
                 Ok(value) if !seen.insert(value.clone()) => self.given_twice(&path.index(index), &value),
                 Ok(value) => values.push(value),
@@ -185,7 +188,7 @@ impl Checker<'_, '_> {
     fn refuse_twice(&mut self, path: &Path, items: &[String]) {
         let mut seen = BTreeSet::new();
         for (index, item) in items.iter().enumerate() {
-            if !seen.insert(item) {
+            if self.knows(&path.index(index)) && !seen.insert(item) {
                 self.given_twice(&path.index(index), &excerpt(item));
             }
         }

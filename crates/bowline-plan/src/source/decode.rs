@@ -12,8 +12,8 @@ use super::{Findings, Gap};
 /// Words this many single-letter changes apart are taken for each other.
 const TYPING_ERRORS: usize = 2;
 
-/// The part of `tree` that has the right shape. A field that has not is left out, and so is a list with a misfit scalar,
-/// but lists of mappings keep their length, so that indices stay true.
+/// The part of `tree` that has the right shape. A field that has not is left out, and so is a list of words with one that is
+/// none, but lists of texts and of mappings keep their length, so that indices stay true.
 pub(super) fn decode(tree: &Tree, shape: &Shape, path: &Path, findings: &mut Findings<'_>) -> Option<Json> {
     match (shape, &tree.value) {
         (Shape::Fields { fields, required }, Value::Mapping(entries)) => {
@@ -35,8 +35,11 @@ pub(super) fn decode(tree: &Tree, shape: &Shape, path: &Path, findings: &mut Fin
         (Shape::ScalarOrList(_, list), Value::Sequence(_)) => decode(tree, list, path, findings),
         (Shape::List(each), Value::Sequence(items)) => {
             let items = items.iter().enumerate();
-            let decoded: Vec<Option<Json>> =
-                items.map(|(index, item)| decode(item, each, &path.index(index), findings)).collect();
+            // A text that is none leaves its place to the others: whoever reads them asks whether one is known.
+            let place = || matches!(**each, Shape::Text).then(|| Json::String(String::new()));
+            let decoded: Vec<Option<Json>> = items
+                .map(|(index, item)| decode(item, each, &path.index(index), findings).or_else(place))
+                .collect();
             decoded.into_iter().collect::<Option<Vec<Json>>>().map(Json::Array)
         }
         (Shape::ScalarOrList(scalar, _), Value::Plain(text) | Value::Quoted(text)) => {

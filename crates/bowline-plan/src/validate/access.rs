@@ -141,7 +141,10 @@ impl Checker<'_, '_> {
         for (index, name) in names.iter().enumerate() {
             if let Some(position) = virtual_ips.iter().position(|vip| vip.name == *name) {
                 chosen.push(position);
-            } else if self.can_be_name(&at.index(index), name) && self.findings.knows_all(&list, "name") {
+            } else if self.knows(&at.index(index))
+                && self.can_be_name(&at.index(index), name)
+                && self.findings.knows_all(&list, "name")
+            {
                 let known: Vec<&str> = virtual_ips.iter().map(|vip| vip.name.as_str()).collect();
                 let known = known.join(", ");
                 let message = format!("no virtual IP is named {}", crate::source::excerpt(name));

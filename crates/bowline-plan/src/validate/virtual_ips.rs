@@ -161,7 +161,10 @@ impl Checker<'_, '_> {
             Some(Placement::Nodes(names)) => {
                 self.refuse_twice(at, names);
                 for (index, name) in names.iter().enumerate() {
-                    self.refuse_unknown_node(&at.index(index), name, nodes);
+                    let at = at.index(index);
+                    if self.knows(&at) {
+                        self.refuse_unknown_node(&at, name, nodes);
+                    }
                 }
                 names.clone()
             }
@@ -257,7 +260,8 @@ impl Checker<'_, '_> {
             self.problem(path, message, format!("give 1 to {PASSWORD_LENGTH}"));
         }
         if password.contains(char::is_control) {
-            let message = format!("{} holds a character that cannot be typed", excerpt(&password));
+            // Not repeated: what is wrong goes to logs.
+            let message = "the password holds a character that cannot be typed";
             self.problem(path, message, "use printable characters");
         }
         Some(password)
