@@ -211,12 +211,14 @@ fn unknown_field(
     });
 }
 
-/// keepalived's words for what has another name here: whoever comes from there has them at hand.
-const OF_KEEPALIVED: [(&str, &str); 10] = [
+/// keepalived's words for what has another name here: whoever comes from there has them at hand. And what readers of YAML 1.1
+/// make of `on`, when they write the description.
+const OTHER_WORDS: [(&str, &str); 11] = [
     ("advert_int", "interval"),
     ("auth_pass", "password"),
     ("nopreempt", "preempt"),
     ("priority", "priorities"),
+    ("true", "on"),
     ("unicast_peer", "unicast"),
     ("use_vmac", "virtualMAC"),
     ("virtual_ipaddress", "addresses"),
@@ -225,9 +227,9 @@ const OF_KEEPALIVED: [(&str, &str); 10] = [
     ("vrrp_version", "version"),
 ];
 
-/// What another program's word is called here, if that is a field of this place.
+/// What another's word is called here, if that is a field of this place.
 fn translated<'a>(word: &str, fields: &'a BTreeMap<String, Shape>) -> Option<&'a str> {
-    let (_, ours) = OF_KEEPALIVED.into_iter().find(|(theirs, _)| *theirs == word)?;
+    let (_, ours) = OTHER_WORDS.into_iter().find(|(theirs, _)| *theirs == word)?;
     // Every place that has a virtual router's number is about one.
     fields.get_key_value(ours).filter(|_| fields.contains_key("vrid")).map(|(name, _)| name.as_str())
 }

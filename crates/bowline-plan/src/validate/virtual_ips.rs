@@ -76,7 +76,7 @@ impl Checker<'_, '_> {
             priorities: self.priorities(at, &given.priorities, &on, nodes),
             on,
             version,
-            interval: self.interval(&at.key("interval"), given, version),
+            interval: self.interval(at, given, version),
             preempt: given.preempt,
             preempt_delay: self.duration(
                 &at.key("preemptDelay"),
@@ -92,7 +92,7 @@ impl Checker<'_, '_> {
                 None | Some(raw::Peers::Planned) => Peers::Planned,
                 Some(raw::Peers::Any) => Peers::Any,
             },
-            password: self.password(&at.key("password"), given.password.clone(), version),
+            password: self.password(at, given.password.clone(), version),
             track: match given.track {
                 None | Some(raw::Track::ApiServer) => Track::ApiServer,
                 Some(raw::Track::None) => Track::None,
@@ -130,7 +130,8 @@ impl Checker<'_, '_> {
             let remedy = "describe one virtual IP for each family, with the same `group`";
             self.problem(&list_at, "addresses of both families in one virtual router", remedy);
         }
-        if !addresses.is_empty() && addresses.iter().all(|address| is_link_local(*address)) {
+        let knows_all = self.knows_fields(at, &["address", "addresses"]);
+        if knows_all && !addresses.is_empty() && addresses.iter().all(|address| is_link_local(*address)) {
             let message = "valid on one link alone, so nobody is told to connect to it";
             self.problem(&at.key("address"), message, "give an address that others can reach too");
         }
@@ -142,7 +143,7 @@ impl Checker<'_, '_> {
 
     /// Whether it is known which nodes the virtual IP at `at` may be on.
     fn knows_holders(&self, at: &Path) -> bool {
-        self.knows(&at.key("on")) && self.knows_roles()
+        self.knows(&at.key("on")) && self.knows_roles() && self.knows_nodes()
     }
 
     /// Whether it is known what all nodes are called.
@@ -211,7 +212,13 @@ impl Checker<'_, '_> {
         }
     }
 
-    fn interval(&mut self, path: &Path, given: &raw::VirtualIp, version: VrrpVersion) -> Duration {
+    fn interval(&mut self, at: &Path, given: &raw::VirtualIp, version: VrrpVersion) -> Duration {
+        let path = &at.key("interval");
+        if !self.knows(&at.key("version")) {
+            // What either has.
+            let bounds = (INTERVAL_V3.0, INTERVAL_V2.1);
+            return self.duration(path, given.interval.as_ref(), DEFAULT_INTERVAL_V3, bounds);
+        }
         let (default, bounds, unit) = match version {
             VrrpVersion::V2 => (DEFAULT_INTERVAL_V2, INTERVAL_V2, Duration::from_secs(1)),
             VrrpVersion::V3 => (DEFAULT_INTERVAL_V3, INTERVAL_V3, Duration::from_millis(10)),
@@ -250,9 +257,10 @@ impl Checker<'_, '_> {
         priorities
     }
 
-    fn password(&mut self, path: &Path, given: Option<String>, version: VrrpVersion) -> Option<String> {
+    fn password(&mut self, at: &Path, given: Option<String>, version: VrrpVersion) -> Option<String> {
+        let path = &at.key("password");
         let password = given?;
-        if version == VrrpVersion::V3 {
+        if version == VrrpVersion::V3 && self.knows(&at.key("version")) {
             self.problem(path, "version 3 has no authentication", "remove the password, or use version 2");
         }
         if password.is_empty() || password.len() > PASSWORD_LENGTH {
