@@ -29,6 +29,12 @@ pub const PING_EVERY: Duration = Duration::from_secs(1);
 /// from the moment it stopped.
 pub const STUCK_AFTER: Duration = Duration::from_millis(180);
 
+/// How much a worker runs is accounted for over this time at least.
+const ACCOUNT: Duration = Duration::from_millis(200);
+
+/// A worker that runs less than this, in thousandths of a CPU, and lets itself be waited for is kept from running.
+const SMALL: u64 = 100;
+
 /// What a worker and the thread that watches it share.
 #[derive(Debug)]
 pub(crate) struct Pulse {
@@ -39,6 +45,7 @@ pub(crate) struct Pulse {
     answered: AtomicU64,
     /// When the last ping was sent, in nanoseconds.
     asked_at: AtomicU64,
+    share: Share,
     stuck: AtomicBool,
     times_stuck: AtomicU64,
 }
@@ -55,6 +62,7 @@ impl Pulse {
             asked: AtomicU64::new(0),
             answered: AtomicU64::new(0),
             asked_at: AtomicU64::new(now),
+            share: Share::new(now),
             stuck: AtomicBool::new(false),
             times_stuck: AtomicU64::new(0),
         }
@@ -70,8 +78,10 @@ impl Pulse {
         self.turn.store(now.as_nanos(), Ordering::Release);
     }
 
-    /// Called by the worker after it has taken note of a wake-up: a ping that comes later brings another one.
-    pub(crate) fn answer(&self) {
+    /// Called by the worker after it has taken note of a wake-up, in a turn that began at `now`: a ping that comes later brings another
+    /// one. It has `ran` for so long so far.
+    pub(crate) fn answer(&self, now: Instant, ran: Duration) {
+        self.share.update(now, ran);
         self.answered.store(self.asked.load(Ordering::Acquire), Ordering::Release);
     }
 
@@ -101,6 +111,11 @@ impl Pulse {
         since.map_or(Duration::ZERO, |since| now.since(since))
     }
 
+    /// The same of one that gets less than a tenth of a CPU: that waits because it may not run, and not because it has much to do.
+    fn starves_for(&self, now: Instant) -> Duration {
+        if self.share.is_small(now) { self.silent_for(now) } else { Duration::ZERO }
+    }
+
     /// Whether that is so long that it is stuck, which the thread that watches may not have seen yet.
     pub(crate) fn is_silent(&self, now: Instant) -> bool {
         self.silent_for(now) >= STUCK_AFTER
@@ -109,6 +124,42 @@ impl Pulse {
     /// Whether it is stuck, and how often it was.
     pub(crate) fn is_stuck(&self) -> (bool, u64) {
         (self.stuck.load(Ordering::Relaxed), self.times_stuck.load(Ordering::Relaxed))
+    }
+}
+
+/// How much a worker ran, by its own account. One thread writes, and what others read may be of different moments.
+#[derive(Debug)]
+struct Share {
+    /// When the present account began, and how long it had run by then, in nanoseconds.
+    since: AtomicU64,
+    ran: AtomicU64,
+    /// Of the account before, in thousandths of a CPU.
+    thousandths: AtomicU64,
+}
+
+impl Share {
+    const fn new(now: u64) -> Self {
+        Self { since: AtomicU64::new(now), ran: AtomicU64::new(0), thousandths: AtomicU64::new(0) }
+    }
+
+    fn update(&self, now: Instant, ran: Duration) {
+        let since = Instant::from_nanos(self.since.load(Ordering::Relaxed));
+        let elapsed = now.since(since);
+        if elapsed < ACCOUNT {
+            return;
+        }
+        let ran = u64::try_from(ran.as_nanos()).unwrap_or(u64::MAX);
+        let more = u128::from(ran.saturating_sub(self.ran.load(Ordering::Relaxed)));
+        let thousandths = u64::try_from(more * 1_000 / elapsed.as_nanos().max(1)).unwrap_or(u64::MAX);
+        self.thousandths.store(thousandths, Ordering::Relaxed);
+        self.ran.store(ran, Ordering::Relaxed);
+        self.since.store(now.as_nanos(), Ordering::Relaxed);
+    }
+
+    /// Less than a tenth, or it has not said so for long.
+    fn is_small(&self, now: Instant) -> bool {
+        let since = Instant::from_nanos(self.since.load(Ordering::Relaxed));
+        self.thousandths.load(Ordering::Relaxed) < SMALL || now.since(since) >= ACCOUNT * 2
     }
 }
 
@@ -155,6 +206,13 @@ impl Liveness {
     pub fn silent_for(&self) -> Duration {
         let now = Instant::from_nanos(clock::monotonic_nanos());
         self.0.iter().map(|worker| worker.pulse.silent_for(now)).max().unwrap_or_default()
+    }
+
+    /// The same among those that get less than a tenth of a CPU: they are not late because they have so much to do. Takes no lock and no
+    /// memory.
+    pub fn starves_for(&self) -> Duration {
+        let now = Instant::from_nanos(clock::monotonic_nanos());
+        self.0.iter().map(|worker| worker.pulse.starves_for(now)).max().unwrap_or_default()
     }
 
     /// The numbers of the workers that are stuck, in ascending order.
@@ -320,7 +378,7 @@ mod tests {
         assert_eq!((watched.look(3, at(2_000), true), pulse.is_stuck()), (None, (true, 1)));
         assert_eq!(all(&[&Arc::new(Pulse::new()), &pulse]).stuck(), [1]);
         pulse.work(at(2_010));
-        pulse.answer();
+        pulse.answer(at(0), Duration::ZERO);
         let silent = Duration::from_millis(2_080);
         assert_eq!(watched.look(3, at(2_090), false), Some(Event::WorkerBack { worker: 3, silent }));
         assert_eq!((watched.look(3, at(2_180), false), pulse.is_stuck()), (None, (false, 1)));
@@ -336,7 +394,7 @@ mod tests {
         }
         assert_eq!(pulse.asked.load(Ordering::Relaxed), 0, "less than a second has gone by");
         assert_eq!((watched.look(0, at(1_080), false), pulse.has_answered()), (None, false));
-        pulse.answer();
+        pulse.answer(at(0), Duration::ZERO);
         assert_eq!(watched.look(0, at(1_170), false), None);
         assert_eq!((watched.look(0, at(2_090), false), pulse.has_answered()), (None, false));
         assert_eq!(watched.look(0, at(2_180), false), None, "not long enough");
@@ -354,7 +412,7 @@ mod tests {
         assert_eq!(watched.look(0, at(700), false), None, "it could judge from 590 on");
         let silent = STUCK_AFTER;
         assert_eq!(watched.look(0, at(770), false), Some(Event::WorkerStuck { worker: 0, silent }));
-        pulse.answer();
+        pulse.answer(at(0), Duration::ZERO);
         watched.look(0, at(860), false).expect("it is back");
         assert_eq!(watched.look(0, at(1_490), false), None);
         assert!(pulse.has_answered(), "the last ping is not a second old");
@@ -375,7 +433,7 @@ mod tests {
         assert_eq!(works.silent_for(at(1_100)), Duration::from_millis(95));
         assert!(all(&[&rests, &works]).silent_for() > Duration::from_millis(95), "by the real clock");
         for pulse in [&rests, &works] {
-            pulse.answer();
+            pulse.answer(at(0), Duration::ZERO);
             pulse.rest();
         }
         assert_eq!(all(&[&rests, &works]).silent_for(), Duration::ZERO);
@@ -389,5 +447,30 @@ mod tests {
         let asked = |pulse: &Pulse| pulse.asked.load(Ordering::Relaxed);
         assert_eq!((asked(&rests), asked(&owes)), (1, 1));
         assert_eq!(owes.asked_at.load(Ordering::Relaxed), at(1).as_nanos());
+    }
+
+    #[test]
+    fn one_that_runs_much_does_not_starve() {
+        let ms = Duration::from_millis;
+        let pulse = Pulse::new();
+        pulse.rest();
+        pulse.share.since.store(0, Ordering::Relaxed);
+        pulse.answer(at(500), ms(100));
+        pulse.ask(at(510));
+        assert_eq!(
+            (pulse.starves_for(at(600)), pulse.silent_for(at(600))),
+            (ms(0), ms(90)),
+            "a fifth of a CPU"
+        );
+        pulse.answer(at(650), ms(101));
+        assert!(!pulse.share.is_small(at(650)), "it has no new account yet");
+        pulse.ask(at(660));
+        pulse.answer(at(700), ms(101));
+        pulse.ask(at(710));
+        assert_eq!(pulse.starves_for(at(790)), ms(80), "it has run for a millisecond in 200");
+        pulse.answer(at(900), ms(200));
+        pulse.ask(at(910));
+        assert_eq!(pulse.starves_for(at(990)), ms(0));
+        assert_eq!(pulse.starves_for(at(1_300)), ms(390), "and since then nobody has heard of it");
     }
 }

@@ -201,7 +201,7 @@ impl Worker {
 
     fn obey(&mut self) {
         let commands = self.parts.mailbox.take();
-        self.parts.pulse.answer();
+        self.parts.pulse.answer(self.now, clock::thread_ran());
         for command in commands {
             match command {
                 Command::SetPool { pool, snapshot } => {

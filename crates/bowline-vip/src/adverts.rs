@@ -81,13 +81,13 @@ impl Adverts {
     /// When it began, which should have been at `due` at the latest.
     fn go_round(&mut self, due: Instant) -> Instant {
         self.shared.adverts_waker.clear();
-        let silent = self.serving.silent_for();
-        // After the only call of somebody else's code that may take time.
+        let (silent, starves) = (self.serving.silent_for(), self.serving.starves_for());
+        // After the only calls of somebody else's code that may take time.
         let now = now();
         self.shared.set_beat(now);
         let late = now.since(due);
         let was_starved = self.liveness.is_starved();
-        if self.liveness.look(silent, late, now) {
+        if self.liveness.look(silent, starves, late, now) {
             self.serving.ask();
         }
         let (alive, starved) = (self.liveness.is_alive(), self.liveness.is_starved());

@@ -9,11 +9,14 @@ use std::time::Duration;
 /// Who serves clients on the addresses.
 pub trait Serving: Send + Sync + 'static {
     /// Asks every worker for an answer but those that owe one. Called often, by a thread that must be on time: cheap, and without a
-    /// lock; so is the next.
+    /// lock; so are the next two.
     fn ask(&self);
 
     /// For how long the worker that has been silent longest owes an answer; zero when none does.
     fn silent_for(&self) -> Duration;
+
+    /// The same among those that are kept from running, and not late because they have much to do.
+    fn starves_for(&self) -> Duration;
 
     /// Whether clients that come now would be served.
     fn alive(&self) -> bool {

@@ -1,8 +1,8 @@
 //! Whether clients would be served here, as the advert thread judges it by asking the workers.
 //!
 //! ```text
-//!   asked ──25 ms──▶ waits ──100 ms──▶ hangs             of the last second, in sum:
-//!                    200 ms of it, but 100 ms of a single time at most: starved
+//!   asked ──30 ms──▶ waits ──100 ms──▶ hangs             of the last second, in sum:
+//!                    180 ms of it, but 100 ms of a single time at most: starved
 //!                                     300 ms of it: dead
 //! ```
 //!
@@ -21,13 +21,13 @@ const ASK_EVERY: Duration = Duration::from_millis(70);
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// A worker that is only one of many on its CPU answers sooner.
-const WAITS_AFTER: Duration = Duration::from_millis(25);
+const WAITS_AFTER: Duration = Duration::from_millis(30);
 
 /// A longer wait, of a worker or of this thread itself, counts no more: the whole host may have stood still, once.
 const COUNTS_UNTIL: Duration = Duration::from_millis(130);
 
-/// A fifth of the last second, in several waits.
-const STARVED_AFTER: Duration = Duration::from_millis(200);
+/// In several waits: three of 90 ms, as under a quota of the CPU that is used up.
+const STARVED_AFTER: Duration = Duration::from_millis(180);
 
 /// For so long after it was starved last a host says so. It is better off as soon as clients have gone elsewhere, and would take
 /// them back.
@@ -71,15 +71,16 @@ impl Liveness {
         }
     }
 
-    /// At `now`, `late` after the time, the worker that has been silent longest has owed its answer for `silent`. Whether the workers
-    /// are to be asked.
-    pub(crate) fn look(&mut self, silent: Duration, late: Duration, now: Instant) -> bool {
+    /// At `now`, `late` after the time, the worker that has been silent longest has owed its answer for `silent`, and the one that is
+    /// kept from running longest for `starves`. Whether the workers are to be asked.
+    pub(crate) fn look(&mut self, silent: Duration, starves: Duration, late: Duration, now: Instant) -> bool {
         if late > WAITS_AFTER {
             self.judged_from = now;
         }
-        let silent = silent.min(now.since(self.judged_from));
+        let judged = now.since(self.judged_from);
+        let (silent, starves) = (silent.min(judged), starves.min(judged));
         self.silent = silent;
-        self.waits.look(silent, now);
+        self.waits.look(starves, now);
         self.hangs.look(silent, now);
         // Without the right to be on time this thread is starved as the workers are.
         self.waits.add(late.min(COUNTS_UNTIL).saturating_sub(WAITS_AFTER));
@@ -88,7 +89,7 @@ impl Liveness {
         } else {
             self.starved_until = self.starved_until.filter(|until| *until > now);
         }
-        if silent >= LOOK_EVERY || !self.waits.lately().is_zero() {
+        if starves >= LOOK_EVERY || silent >= HANGS_AFTER || !self.waits.lately().is_zero() {
             self.suspicious_until = now + ASK_EVERY;
         }
         let asks = now >= self.ask_at || self.is_suspicious(now);

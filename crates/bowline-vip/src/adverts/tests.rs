@@ -16,6 +16,10 @@ impl Serving for Nobody {
         Duration::ZERO
     }
 
+    fn starves_for(&self) -> Duration {
+        Duration::ZERO
+    }
+
     fn evict(&self, _: &[IpAddr]) {}
 
     fn readmit(&self, _: &[IpAddr]) -> bool {

@@ -36,7 +36,7 @@ impl World {
             self.asked = self.asked.filter(|asked| !(*asked..=began).any(&runs));
             self.now = began;
             let silent = ms(self.asked.map_or(0, |asked| began - asked));
-            if self.liveness.look(silent, ms(began - due), at(began)) {
+            if self.liveness.look(silent, silent, ms(began - due), at(began)) {
                 self.questions += usize::from(self.asked.is_none());
                 self.asked.get_or_insert(began);
             }

@@ -317,9 +317,10 @@ impl Serving for Stand {
                 return Duration::MAX;
             }
         }
-        if !self.alive.load(Ordering::Relaxed) {
-            return Duration::MAX;
-        }
+        if self.alive.load(Ordering::Relaxed) { self.starves_for() } else { Duration::MAX }
+    }
+
+    fn starves_for(&self) -> Duration {
         let of_period = Duration::from_nanos(clock::monotonic_nanos() % QUOTA_PERIOD.as_nanos() as u64);
         if self.starved.load(Ordering::Relaxed) { of_period } else { Duration::ZERO }
     }

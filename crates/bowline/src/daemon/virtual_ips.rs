@@ -261,6 +261,10 @@ impl Serving for OfProxy {
         self.liveness.silent_for()
     }
 
+    fn starves_for(&self) -> Duration {
+        self.liveness.starves_for()
+    }
+
     fn evict(&self, addresses: &[IpAddr]) {
         // What a worker that hangs does not reset, is destroyed from outside.
         let _complete_or_overdue = self.proxy.evict(addresses);
