@@ -202,7 +202,7 @@ impl Adverts {
                 ToAdverts::Rewire { id, wiring } => {
                     let lane = self.lanes.iter_mut().find(|lane| lane.id == id);
                     let unused = match lane {
-                        Some(lane) => lane.rewire(*wiring),
+                        Some(lane) => lane.rewire(*wiring, round),
                         None => *wiring,
                     };
                     self.retire(unused);

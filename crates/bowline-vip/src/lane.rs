@@ -35,6 +35,10 @@ const PACKETS_MAX: usize = 64;
 /// lies. A socket's buffer holds no more.
 const PACKETS_BEFORE_TAKEOVER_MAX: usize = 4096;
 
+/// Who has heard of a hardware address is deaf to the next one for a second (`net.ipv4.neigh.*.locktime`), and may have missed
+/// the first.
+const TELL_AGAIN_AFTER: Duration = Duration::from_millis(1_100);
+
 /// How a router reaches its link. Made by whoever may allocate.
 #[derive(Debug)]
 pub(crate) struct Wiring {
@@ -91,6 +95,8 @@ pub(crate) struct Lane {
     /// It has, and its group does not know it yet.
     took_over: bool,
     failing: Option<Failing>,
+    /// The addresses are at another hardware address since a moment ago.
+    tell_again_at: Option<Instant>,
     discards: Discards,
     published: Status,
 }
@@ -124,6 +130,7 @@ impl Lane {
             stalled: false,
             took_over: false,
             failing: None,
+            tell_again_at: None,
             discards: Discards::default(),
             published,
         }
@@ -157,10 +164,15 @@ impl Lane {
         self.alias = Some(alias);
     }
 
-    /// Goes on with these sockets, and gives back those it had.
-    pub(crate) fn rewire(&mut self, wiring: Wiring) -> Wiring {
+    /// Goes on with these sockets, and gives back those it had. If it is the same interface, it has another hardware address.
+    pub(crate) fn rewire(&mut self, wiring: Wiring, round: Round<'_>) -> Wiring {
         self.failing = None;
-        std::mem::replace(&mut self.wiring, wiring)
+        let before = std::mem::replace(&mut self.wiring, wiring);
+        if self.held && before.interface == self.wiring.interface {
+            self.announce();
+            self.tell_again_at = Some(round.now + TELL_AGAIN_AFTER);
+        }
+        before
     }
 
     /// The sockets of one that is over.
@@ -338,6 +350,9 @@ impl Lane {
     pub(crate) fn fire(&mut self, round: Round<'_>) {
         if self.machine.poll_timeout().is_some_and(|due| due <= round.now) {
             self.handle(Input::Timeout, round);
+        }
+        if self.tell_again_at.take_if(|at| *at <= round.now).is_some() && self.held {
+            self.announce();
         }
     }
 

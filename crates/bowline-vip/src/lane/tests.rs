@@ -185,7 +185,7 @@ fn who_cannot_send_takes_part_again_after_a_while_or_with_another_socket() {
         assert_eq!(lane.machine.status().fault, Some(Fault::CannotSend));
         if rewired {
             let other = wired(&here, &link, lane.machine.config());
-            let _ = lane.rewire(other);
+            let _ = lane.rewire(other, round(at));
         } else {
             lane.hear_shell(Faults::default(), round(at));
             assert_eq!(lane.machine.status().fault, Some(Fault::CannotSend), "too soon");
@@ -194,4 +194,47 @@ fn who_cannot_send_takes_part_again_after_a_while_or_with_another_socket() {
         lane.hear_shell(Faults::default(), round(at));
         assert_eq!((lane.machine.status().state, lane.machine.status().fault), (State::Backup, None));
     }
+}
+
+#[test]
+fn another_hardware_address_is_told_at_once_and_once_more_by_who_has_the_addresses() {
+    let Some([(here, link), (there, far)]) = ends() else { return };
+    let (said, _heard) = sync_channel(1);
+    let (ordered, spoke) = (Flag::new(false), Flag::new(false));
+    let round = |now| Round {
+        now,
+        late: Duration::ZERO,
+        alive: true,
+        starved: false,
+        said: &said,
+        ordered: &ordered,
+        spoke: &spoke,
+    };
+    let mut lane = lane(&here, &link);
+    let mut at = active(&mut lane, round);
+    let told = |lane: &Lane| lane.cell.counters.read().announcements;
+    for (held, times) in [(false, [0, 0]), (true, [1, 2])] {
+        lane.held = held;
+        let other = wired(&here, &link, lane.machine.config());
+        let _ = lane.rewire(other, round(at));
+        assert_eq!(told(&lane), times[0]);
+        let end = at + TELL_AGAIN_AFTER;
+        while at < end {
+            assert_eq!(told(&lane), times[0]);
+            at = lane.due().unwrap().min(end);
+            lane.fire(round(at));
+        }
+        assert_eq!(told(&lane), times[1]);
+        lane.fire(round(at));
+        assert_eq!(told(&lane), times[1], "that is enough");
+        // Another tenure: this one's kernel never answers.
+        lane.machine = VirtualRouter::new(lane.machine.config().clone(), at);
+        lane.start(Faults::default(), round(at));
+        at = lane.due().unwrap();
+        lane.fire(round(at));
+    }
+    lane.held = true;
+    let elsewhere = there.inside(|| wiring::open(&far, lane.machine.config(), None)).unwrap().unwrap();
+    let _ = lane.rewire(Wiring { interface: link.index + 1, ..elsewhere }, round(at));
+    assert_eq!(told(&lane), 2, "they are not on that interface");
 }
