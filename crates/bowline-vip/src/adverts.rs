@@ -184,11 +184,11 @@ impl Adverts {
                         lane.start(faults, round);
                     }
                 }
-                ToAdverts::Reconfigure { id, config, wiring } => {
+                ToAdverts::Reconfigure { id, config, alias, wiring } => {
                     let lane = self.lanes.iter_mut().find(|lane| lane.id == id);
                     // That of one that has gone meanwhile is closed with what others had.
                     let unused = match lane {
-                        Some(lane) => lane.reconfigure(config, *wiring, round),
+                        Some(lane) => lane.reconfigure(config, alias, *wiring, round),
                         None => *wiring,
                     };
                     self.retire(unused);

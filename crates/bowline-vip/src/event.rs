@@ -165,6 +165,12 @@ pub enum Event {
         /// From now on.
         vrid: u8,
     },
+    /// A router's adverts are of another kind than before. Others that still send the former kind are heard and given way to, but do not
+    /// understand it.
+    SpeaksAnew {
+        /// Its name.
+        router: Arc<str>,
+    },
     /// The interface of a router was made anew.
     InterfaceBack {
         /// The router's name.

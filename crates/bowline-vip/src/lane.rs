@@ -73,7 +73,8 @@ pub(crate) struct Lane {
     pub(crate) id: u32,
     pub(crate) cell: Arc<Cell>,
     machine: VirtualRouter,
-    /// The same addresses under another number, where that is changing: what it was, or, of one that leaves, what it is going to be.
+    /// What it was, or, of one that leaves, what it is going to be, where nodes with that and nodes with this do not understand each
+    /// other: the number has changed, or what adverts look like.
     alias: Option<Box<Config>>,
     wiring: Wiring,
     order: Order,
@@ -153,7 +154,16 @@ impl Lane {
     }
 
     /// Goes on as `config` says, and gives back the sockets it had.
-    pub(crate) fn reconfigure(&mut self, config: Box<Config>, wiring: Wiring, round: Round<'_>) -> Wiring {
+    pub(crate) fn reconfigure(
+        &mut self,
+        config: Box<Config>,
+        alias: Option<Box<Config>>,
+        wiring: Wiring,
+        round: Round<'_>,
+    ) -> Wiring {
+        if let Some(alias) = alias {
+            self.go_by(alias);
+        }
         let before = std::mem::replace(&mut self.wiring, wiring);
         self.handle(Input::Reconfigure(config), round);
         before

@@ -3,7 +3,7 @@
 use bowline_sys::capability::Capability;
 use bowline_sys::rtnetlink::{VirtualLinkError, VirtualMac};
 use bowline_sys::vrrp_socket::Family as SocketFamily;
-use bowline_vrrp::{Config, Vrid};
+use bowline_vrrp::{Config, Protocol, Vrid};
 use std::fmt;
 use std::io;
 use std::net::IpAddr;
@@ -41,6 +41,16 @@ impl Router {
         self.interface == next.interface
             && before.vrid != after.vrid
             && before.addresses.as_slice().iter().any(stays)
+    }
+}
+
+/// Whether each of two nodes takes in the other's adverts, where they differ in nothing else. Whether these are multicast is left out:
+/// who listens for the one kind does not hear the other, whatever it would make of it.
+pub(crate) fn understand_each_other(one: &Config, other: &Config) -> bool {
+    match (&one.settings().protocol, &other.settings().protocol) {
+        (Protocol::V3 { .. }, Protocol::V3 { .. }) => true,
+        (Protocol::V2 { .. }, Protocol::V2 { .. }) => one.settings().protocol == other.settings().protocol,
+        (Protocol::V2 { .. }, Protocol::V3 { .. }) | (Protocol::V3 { .. }, Protocol::V2 { .. }) => false,
     }
 }
 

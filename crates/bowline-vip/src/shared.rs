@@ -19,7 +19,13 @@ pub(crate) enum ToAdverts {
     /// One router more.
     Add(Box<Lane>),
     /// The configuration in force from now on, made of the one in the router's cell.
-    Reconfigure { id: u32, config: Box<bowline_vrrp::Config>, wiring: Box<Wiring> },
+    Reconfigure {
+        id: u32,
+        config: Box<bowline_vrrp::Config>,
+        /// The one before, where nodes with that do not understand the adverts of this one.
+        alias: Option<Box<bowline_vrrp::Config>>,
+        wiring: Box<Wiring>,
+    },
     /// It is about to leave for one of another number, whose adverts are those of a successor.
     Renumber { id: u32, next: Box<bowline_vrrp::Config> },
     /// Its interface is another one now.

@@ -190,8 +190,8 @@ impl VirtualIps {
 
     /// Makes `routers` those of this host: what is the same goes on undisturbed, what has changed goes on as it is now, Active if
     /// it was; what is gone leaves like in [`VirtualIps::leave`]. One that has another interface, family or number leaves first, which may
-    /// take seconds. After another number adverts to the former one count as well, because the other nodes get it later or sooner:
-    /// whoever sends them is given way to, and followed when it leaves.
+    /// take seconds. After another number, version, password or interval of version 2, adverts of the former kind count as well, because
+    /// the other nodes change later or sooner: whoever sends them is given way to, and followed when it leaves.
     ///
     /// # Errors
     /// As [`VirtualIps::start`]; everything is as before then.
@@ -257,10 +257,16 @@ impl VirtualIps {
     }
 
     fn change(&self, known: &Known, next: Router, wiring: Wiring) {
+        let before = known.cell.config();
+        let alias =
+            (!router::understand_each_other(&before, &next.vrrp)).then(|| Box::new((*before).clone()));
+        if alias.is_some() {
+            self.sink.event(Event::SpeaksAnew { router: Arc::clone(&known.cell.name) });
+        }
         known.cell.set_config(next.vrrp.clone());
         let config = Box::new(next.vrrp.clone());
         let wiring = Box::new(wiring);
-        self.shared.tell_adverts(ToAdverts::Reconfigure { id: known.id, config, wiring });
+        self.shared.tell_adverts(ToAdverts::Reconfigure { id: known.id, config, alias, wiring });
         self.shared.tell_keeper(ToKeeper::Reconfigured { id: known.id });
         let mut all = self.known();
         if let Some(registered) = all.iter_mut().find(|registered| registered.known.id == known.id) {

@@ -1,9 +1,9 @@
-//! A virtual router that gets another number, on one host after the other or on all at once.
+//! A virtual router that gets another number or another version, on one host after the other or on all at once.
 
 mod common;
 
 use bowline_vip::{Event, Router};
-use bowline_vrrp::{Reason, Settings, State, Vrid};
+use bowline_vrrp::{Protocol, Reason, Seconds, Settings, State, Vrid};
 use common::*;
 
 const OTHER: u8 = 52;
@@ -134,4 +134,61 @@ fn all_at_once_the_holder_serves_until_a_successor_is_heard_under_the_new_number
     hands_over(&nodes[0]);
     let active = || nodes.iter().filter(|node| node.state() == State::Active).count();
     wait_until("one holder", || active() == 1 && holders(&hosts.each_ref(), VIP) == 1);
+}
+
+/// With version 2, by which it is told every second.
+fn of_version_2(host: &Host) -> Settings {
+    let protocol = Protocol::V2 { interval: Seconds::new(1).unwrap(), password: None };
+    Settings { protocol, ..settings(host, &[VIP]) }
+}
+
+/// Two nodes with version 2, of which the first has the address.
+fn of_version_2_both(a: &Host, b: &Host) -> [Node; 2] {
+    let first = Node::start(a, of_version_2(a));
+    first.wait_held(a, VIP);
+    let second = Node::start(b, of_version_2(b));
+    wait_until("adverts are heard", || second.tally().adverts_received > 1);
+    [first, second]
+}
+
+fn update(host: &Host, node: &Node) {
+    host.inside(|| node.vips.reconfigure(vec![router(settings(host, &[VIP]))])).unwrap();
+}
+
+/// Until it has heard so many adverts more.
+#[track_caller]
+fn hears(node: &Node, more: u64) {
+    let heard = node.tally().adverts_received + more;
+    wait_until("adverts are heard", || node.tally().adverts_received >= heard);
+}
+
+#[test]
+fn nothing_moves_when_the_holder_gets_another_version_last() {
+    let Some((a, b)) = two_hosts() else { return };
+    let [first, second] = of_version_2_both(&a, &b);
+    update(&b, &second);
+    // Longer than it would wait for adverts of its own version.
+    hears(&second, 3);
+    assert_eq!((second.state(), holders(&[&a, &b], VIP)), (State::Backup, 1));
+    second.memory.wait_for(|event| matches!(event, Event::SpeaksAnew { .. }));
+    update(&a, &first);
+    hears(&second, 10);
+    assert_eq!((first.state(), second.state()), (State::Active, State::Backup));
+    assert_eq!((first.stand.evictions(), first.tally().leases_lost), (0, 0));
+}
+
+#[test]
+fn a_holder_that_gets_another_version_first_gives_way_to_who_does_not_understand_it() {
+    let Some((a, b)) = two_hosts() else { return };
+    let [first, second] = of_version_2_both(&a, &b);
+    update(&a, &first);
+    second.wait_held(&b, VIP);
+    first.wait(State::Backup);
+    wait_until("one holder", || !a.has(VIP));
+    hears(&first, 3);
+    assert_eq!((first.state(), holders(&[&a, &b], VIP)), (State::Backup, 1));
+    update(&b, &second);
+    hears(&first, 10);
+    assert_eq!((first.state(), second.state()), (State::Backup, State::Active));
+    assert_eq!(second.stand.evictions(), 0);
 }

@@ -49,7 +49,8 @@ fn sockets_for_a_router_that_has_gone_are_closed_by_the_thread_that_may_wait_for
     let shared = Arc::new(shared);
     let (said, _heard) = sync_channel(1);
     let mut adverts = Adverts::new(Arc::clone(&shared), Arc::new(Nobody), said).unwrap();
-    let reconfigure = ToAdverts::Reconfigure { id: 1, config: Box::new(config.clone()), wiring: wiring() };
+    let reconfigure =
+        ToAdverts::Reconfigure { id: 1, config: Box::new(config.clone()), alias: None, wiring: wiring() };
     for mail in [reconfigure, ToAdverts::Rewire { id: 2, wiring: wiring() }] {
         shared.tell_adverts(mail);
         adverts.go_round(now());

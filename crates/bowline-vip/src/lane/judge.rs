@@ -3,7 +3,8 @@
 use bowline_sys::vrrp_socket::Received;
 use bowline_vrrp::{Advert, CAN_SERVE_MIN, Config, Discard, LAST_RESORT, Priority, receive};
 
-/// What `packet` says to a router with `config`; `alias` is the same router under another number.
+/// What `packet` says to a router with `config`; `alias` is what it was, or is going to be, where nodes with that and nodes
+/// with this do not understand each other.
 pub(super) fn judge(
     config: &Config,
     alias: Option<&Config>,
@@ -19,16 +20,13 @@ pub(super) fn judge(
         hop_limit: packet.hop_limit,
         bytes: packet.message,
     };
-    match (receive(config, received), alias) {
-        (Err(Discard::OtherVrid), Some(alias)) => {
-            let heard = receive(alias, received).map_err(|_| Discard::OtherVrid)?;
-            Ok(as_of_one_that_is_deaf(config, heard))
-        }
-        (result, _) => result,
-    }
+    receive(config, received).or_else(|why| {
+        let heard = alias.and_then(|alias| receive(alias, received).ok());
+        heard.map(|heard| as_of_one_that_is_deaf(config, heard)).ok_or(why)
+    })
 }
 
-/// An advert from under another number, whose sender may not know ours: whoever does not hear this router cannot give way to it, so
+/// An advert to the alias, whose sender may not understand ours: whoever does not hear this router cannot give way to it, so
 /// that it is this one that does, whatever both prefer. Not to one that cannot serve: there clients are better off with two holders.
 fn as_of_one_that_is_deaf(config: &Config, heard: Advert) -> Advert {
     let settings = config.settings();

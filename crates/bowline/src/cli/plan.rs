@@ -205,11 +205,19 @@ fn step_text(step: &Step) -> String {
 fn remark(step: &Step, before: &NodePlan) -> String {
     let Step::SetVirtualRouter(router) = step else { return String::new() };
     let known = before.virtual_routers.iter().find(|known| known.name == router.name);
-    match known.filter(|known| known.vrid != router.vrid) {
-        Some(known) => {
+    // In version 2 all nodes have one interval, and one password.
+    let speech = |router: &VirtualRouter| match router.version {
+        2 => (2, Some((router.interval, router.password.clone()))),
+        version => (version, None),
+    };
+    match known {
+        Some(known) if known.vrid != router.vrid => {
             format!("; its VRID was {}, so that a holder hands over: reload the holder last", known.vrid)
         }
-        None => String::new(),
+        Some(known) if speech(known) != speech(router) => {
+            "; nodes with the former description do not understand it: reload the holder last".to_owned()
+        }
+        Some(_) | None => String::new(),
     }
 }
 

@@ -55,6 +55,10 @@ pub(super) fn write(event: &Event) {
             warn!(%router, before, vrid, "the VRID has changed; nodes with the former one are given way to, since they do not hear \
                    this one: give them the new description, too, the holder last");
         }
+        Event::SpeaksAnew { router } => {
+            warn!(%router, "the version, the password or the interval has changed; nodes with the former description are given way \
+                   to, since they do not understand this one: give them the new one, too, the holder last");
+        }
         Event::InterfaceBack { router, interface } => info!(%router, %interface, "the interface is back"),
         Event::InterfaceFailed { router, error } => error!(%router, %error, "the interface cannot be used"),
         Event::Starved { starved: true } => {

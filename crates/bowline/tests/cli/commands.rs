@@ -113,6 +113,17 @@ fn virtual_ips_are_planned_in_every_format() {
     let before = VIRTUAL.replace("on: load-balancer", "on: [lb1]").replacen("vrid: 7", "vrid: 9", 1);
     bench.write("before.yaml", before);
     assert_shown!("plan-virtual-diff", bench.run(&[&plan[..], &["--diff", "before.yaml"]].concat()));
+    let diff = |before: String| {
+        bench.write("before.yaml", before);
+        bench.run(&[&plan[..], &["--diff", "before.yaml"]].concat())
+    };
+    // Nodes with another version do not understand each other; those with another interval do, but for version 2.
+    for (other, remarks) in [("version: 2", 2), ("interval: 1s", 0)] {
+        let shown = diff(VIRTUAL.replacen("vrid: 7", &format!("vrid: 7, {other}"), 1));
+        let remark = "; nodes with the former description do not understand it: reload the holder last\n";
+        assert_eq!(shown.matches(remark).count(), remarks, "{shown}");
+        assert!(shown.contains("set virtual router api: "), "{shown}");
+    }
 }
 
 #[test]
