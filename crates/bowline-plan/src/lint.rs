@@ -24,6 +24,7 @@ pub use codes::{finding_codes, findings_markdown};
 pub use load::{ApiServerLoad, api_server_load};
 pub use ports::ports_in_use;
 pub use spof::{Lost, Spof, spof};
+use unserved::Idle;
 pub use unserved::unserved;
 
 /// Nodes that a message names.
@@ -121,14 +122,9 @@ impl<'a> Lint<'a> {
     }
 
     fn no_effect_yet(&mut self) {
-        for path in unserved::without_effect(self.cluster) {
+        for Idle { path, message, remedy } in unserved::without_effect(self.cluster) {
             if self.cluster.source.has(&path) {
-                self.add(
-                    Code::NO_EFFECT_YET,
-                    &path,
-                    "this version does not act on it",
-                    "leave it out, or leave it be",
-                );
+                self.add(Code::NO_EFFECT_YET, &path, message, remedy);
             }
         }
     }

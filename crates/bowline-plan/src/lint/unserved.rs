@@ -21,15 +21,33 @@ pub fn unserved(cluster: &Cluster) -> Vec<Problem> {
     problems
 }
 
-/// Settings that do no harm when nothing acts on them: those that the description may have.
-pub(super) fn without_effect(cluster: &Cluster) -> Vec<Path> {
+/// A setting that does no harm when nothing acts on it, and what to say where the description has it.
+pub(super) struct Idle {
+    pub(super) path: Path,
+    pub(super) message: &'static str,
+    pub(super) remedy: &'static str,
+}
+
+/// All there are.
+pub(super) fn without_effect(cluster: &Cluster) -> Vec<Idle> {
+    let idle = |path| Idle {
+        path,
+        message: "this version does not act on it",
+        remedy: "leave it out, or leave it be",
+    };
     let balancing = ["connectTime", "drainTimeout", "freezeAfter", "slowStart", "shedRate", "cutRate"];
-    let mut paths: Vec<Path> = balancing.iter().map(|field| spec().key("balancing").key(field)).collect();
+    let mut settings: Vec<Idle> =
+        balancing.iter().map(|field| idle(spec().key("balancing").key(field))).collect();
     if cluster.manage_hosts() {
-        paths.push(spec().key("hosts").key("manage"));
+        settings.push(Idle {
+            path: spec().key("hosts").key("manage"),
+            message: "`bowline run` does not act on it: `bowline hosts apply` writes hosts files, and units of \
+                      `bowline render systemd` begin with it",
+            remedy: "use such a unit, or run `bowline hosts apply` on every node",
+        });
     }
     if cluster.etcd().multiaccess {
-        paths.push(spec().key("etcd").key("multiaccess"));
+        settings.push(idle(spec().key("etcd").key("multiaccess")));
     }
-    paths
+    settings
 }
