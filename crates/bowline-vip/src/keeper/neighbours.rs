@@ -72,8 +72,10 @@ pub(super) struct Neighbours {
     /// What is asked arrives.
     is_heard: bool,
     ask_at: Instant,
-    /// When a planned peer that claims an address has had the time to let go of it.
+    /// When a planned peer that claims an address, or had it before, has had the time to let go of it.
     ask_again_at: Option<Instant>,
+    /// Whether the addresses were wanted here when it was looked last.
+    is_tenure: bool,
     outlasting: Duration,
 }
 
@@ -123,6 +125,7 @@ impl Neighbours {
             is_heard: false,
             ask_at: now,
             ask_again_at: None,
+            is_tenure: false,
             outlasting: settings.lease.saturating_add(OUTLASTING_BY),
         })
     }
@@ -148,9 +151,13 @@ impl Neighbours {
         is_ours: impl Fn(Mac) -> bool,
         now: Instant,
     ) -> bool {
-        if !is_wanted {
-            self.end_tenure();
+        match (self.is_tenure, is_wanted) {
+            // Whoever had them has let go by then.
+            (false, true) => self.ask_again_at = Some(now + self.outlasting),
+            (true, false) => self.end_tenure(),
+            (true, true) | (false, false) => {}
         }
+        self.is_tenure = is_wanted;
         let mut is_news = false;
         for _ in 0..CLAIMS_MAX {
             // An interface that goes down says so once, and to the keeper by other ways.

@@ -112,21 +112,27 @@ fn a_planned_peer_that_has_the_address_wrongly_is_asked_again_when_its_lease_is_
     // In a Backup it is the holder's business.
     assert!(!claims(&mut neighbours, false, start));
     assert_eq!(neighbours.ask_again_at, None);
+    // Whoever had it before is asked when its lease is over.
     let taken = start + Duration::from_secs(1);
-    assert!(claims(&mut neighbours, true, taken));
+    neighbours.meet(&cell, true, |_| false, taken);
     assert_eq!(neighbours.ask_again_at, Some(taken + outlasting));
-    neighbours.meet(&cell, true, |_| false, taken + PEERS_ANSWER_WITHIN);
-    assert_eq!(neighbours.due(), taken + outlasting, "a round of questions comes between");
     neighbours.meet(&cell, true, |_| false, taken + outlasting);
     assert_eq!(neighbours.ask_again_at, None);
+    let found = taken + outlasting + Duration::from_secs(1);
+    assert!(claims(&mut neighbours, true, found));
+    assert_eq!(neighbours.ask_again_at, Some(found + outlasting));
+    neighbours.meet(&cell, true, |_| false, found + PEERS_ANSWER_WITHIN);
+    assert_eq!(neighbours.due(), found + outlasting, "a round of questions comes between");
+    neighbours.meet(&cell, true, |_| false, found + outlasting);
+    assert_eq!(neighbours.ask_again_at, None);
     // The answer is one claim more of the same, and asked about no more.
-    assert!(claims(&mut neighbours, true, taken + outlasting));
+    assert!(claims(&mut neighbours, true, found + outlasting));
     assert_eq!(neighbours.ask_again_at, None);
     // It let go meanwhile.
-    let anew = taken + outlasting + LET_GO_AFTER + Duration::from_secs(1);
+    let anew = found + outlasting + LET_GO_AFTER + Duration::from_secs(1);
     assert!(claims(&mut neighbours, true, anew));
     assert_eq!(neighbours.ask_again_at, Some(anew + outlasting));
-    // With the tenure all that is over.
+    // With the tenure all that is over, and begins with the next.
     assert!(!claims(&mut neighbours, false, anew + Duration::from_secs(1)));
     assert_eq!(neighbours.ask_again_at, None);
     assert!(claims(&mut neighbours, true, anew + Duration::from_secs(2)));
