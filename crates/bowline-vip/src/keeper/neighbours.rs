@@ -17,6 +17,11 @@ const ASK_EVERY: Duration = Duration::from_secs(10);
 /// How long a stranger's claim waits until the planned peers have had time to say that it is one of them.
 const PEERS_ANSWER_WITHIN: Duration = Duration::from_millis(500);
 
+/// Peers that send to this host alone are told so often where it is when it comes, and for so long: what stands between may pass
+/// nothing on yet when the link is already up.
+const INTRODUCED_EVERY: Duration = Duration::from_millis(100);
+const INTRODUCED_FOR: Duration = Duration::from_secs(1);
+
 /// A planned peer's claim is a mistake when it outlasts the lease by more than half a second: what is heard then is asked for this
 /// much after that.
 const OUTLASTING_BY: Duration = Duration::from_millis(550);
@@ -71,6 +76,10 @@ pub(super) struct Neighbours {
     claimants: BTreeMap<Mac, Claimant>,
     /// What is asked arrives.
     is_heard: bool,
+    /// Peers send to this host alone.
+    is_unicast: bool,
+    /// The next introduction of those that follow the first one, and the end of them.
+    introduce: Option<(Instant, Instant)>,
     ask_at: Instant,
     /// When a planned peer that claims an address, or had it before, has had the time to let go of it.
     ask_again_at: Option<Instant>,
@@ -123,6 +132,8 @@ impl Neighbours {
             virtual_macs: virtual_macs.collect(),
             claimants: BTreeMap::new(),
             is_heard: false,
+            is_unicast: matches!(settings.transport, Transport::Unicast(_)),
+            introduce: None,
             ask_at: now,
             ask_again_at: None,
             is_tenure: false,
@@ -139,7 +150,8 @@ impl Neighbours {
     }
 
     pub(super) fn due(&self) -> Instant {
-        self.ask_again_at.map_or(self.ask_at, |again| again.min(self.ask_at))
+        let introduce = self.introduce.map(|(at, _)| at);
+        super::earliest([self.ask_again_at, introduce]).map_or(self.ask_at, |at| at.min(self.ask_at))
     }
 
     /// Hears and asks; whether there is something to be told. While the addresses are not wanted here, a planned peer that has
@@ -181,6 +193,13 @@ impl Neighbours {
             self.forget(now);
             self.ask(&self.questions);
             self.ask(&self.introductions);
+        }
+        if is_back && self.is_unicast {
+            self.introduce = Some((now + INTRODUCED_EVERY, now + INTRODUCED_FOR));
+        }
+        if let Some((_, end)) = self.introduce.take_if(|(at, _)| *at <= now) {
+            self.ask(&self.introductions);
+            self.introduce = Some((now + INTRODUCED_EVERY, end)).filter(|(next, end)| next <= end);
         }
         if self.ask_again_at.is_some_and(|at| at <= now) {
             self.ask_again_at = None;

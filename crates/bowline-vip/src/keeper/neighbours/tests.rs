@@ -174,6 +174,13 @@ fn peers_that_send_to_this_host_alone_learn_where_it_is_as_soon_as_they_can_be_t
         meets(Faults::default(), start, None);
         meets(down, start, None);
         meets(Faults::default(), start, told);
+        // What stands between may pass nothing on yet.
+        let times = u32::try_from(INTRODUCED_FOR.as_millis() / INTRODUCED_EVERY.as_millis()).unwrap();
+        for time in 1..=times {
+            meets(Faults::default(), start + INTRODUCED_EVERY * time, told);
+            meets(Faults::default(), start + INTRODUCED_EVERY * time, None);
+        }
+        meets(Faults::default(), start + INTRODUCED_EVERY * (times + 1), None);
         meets(Faults::default(), start + ASK_EVERY, told);
     }
 }
