@@ -60,11 +60,14 @@ impl Adverts {
         let mut due = now();
         self.shared.relief.begin();
         loop {
-            self.shared.relief.waits(due);
+            let waits_from = now();
+            let wakes_at = due.max(waits_from);
+            self.shared.relief.waits(wakes_at);
             // It fails only when a descriptor or a pointer is wrong, which would be our bug.
-            self.epoll.wait(&mut events, Some(due.since(now()))).expect("epoll_wait on our own instance");
+            let waited = self.epoll.wait(&mut events, Some(due.since(waits_from)));
+            waited.expect("epoll_wait on our own instance");
             self.shared.relief.works();
-            let now = self.go_round(due);
+            let now = self.go_round(due, wakes_at);
             if self.shared.is_abandoned() || (self.shared.is_ending() && self.lanes.is_empty()) {
                 break;
             }
@@ -78,8 +81,9 @@ impl Adverts {
         self.lanes.iter().filter_map(Lane::due).chain([latest]).min().unwrap_or(latest)
     }
 
-    /// When it began, which should have been at `due` at the latest.
-    fn go_round(&mut self, due: Instant) -> Instant {
+    /// When it began, which should have been at `due` at the latest, and at `wakes_at` had nobody but this thread been at work: a round
+    /// takes long where a link is flooded.
+    fn go_round(&mut self, due: Instant, wakes_at: Instant) -> Instant {
         self.shared.adverts_waker.clear();
         let (silent, starves) = (self.serving.silent_for(), self.serving.starves_for());
         // After the only calls of somebody else's code that may take time.
@@ -87,7 +91,7 @@ impl Adverts {
         self.shared.set_beat(now);
         let late = now.since(due);
         let was_starved = self.liveness.is_starved();
-        if self.liveness.look(silent, starves, late, now) {
+        if self.liveness.look(silent, starves, now.since(wakes_at), now) {
             self.serving.ask();
         }
         let (alive, starved) = (self.liveness.is_alive(), self.liveness.is_starved());

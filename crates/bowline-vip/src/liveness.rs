@@ -71,7 +71,7 @@ impl Liveness {
         }
     }
 
-    /// At `now`, `late` after the time, the worker that has been silent longest has owed its answer for `silent`, and the one that is
+    /// At `now`, `late` after it should have been woken, the worker that has been silent longest has owed its answer for `silent`, and the one that is
     /// kept from running longest for `starves`. Whether the workers are to be asked.
     pub(crate) fn look(&mut self, silent: Duration, starves: Duration, late: Duration, now: Instant) -> bool {
         if late > WAITS_AFTER {

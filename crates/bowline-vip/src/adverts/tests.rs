@@ -53,7 +53,8 @@ fn sockets_for_a_router_that_has_gone_are_closed_by_the_thread_that_may_wait_for
         ToAdverts::Reconfigure { id: 1, config: Box::new(config.clone()), alias: None, wiring: wiring() };
     for mail in [reconfigure, ToAdverts::Rewire { id: 2, wiring: wiring() }] {
         shared.tell_adverts(mail);
-        adverts.go_round(now());
+        let now = now();
+        adverts.go_round(now, now);
         assert_eq!(retired.try_iter().count(), 1);
     }
 }
