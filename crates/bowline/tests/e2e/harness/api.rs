@@ -7,7 +7,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 
 use bowline_lab::certs::{Authority, Validity};
 
-use super::{PATIENCE, Scratch, free_port, loopback, output, wait_for};
+use super::{PATIENCE, Scratch, free_port, loopback, signal, wait_for};
 
 /// Times another port is tried when somebody took the one that was free.
 const PORTS_TRIED: usize = 10;
@@ -136,11 +136,11 @@ impl Api {
 
     /// Its kernel goes on accepting, the server does nothing.
     pub(crate) fn freeze(&self) {
-        output(Command::new("kill").arg("-STOP").arg(self.pid().to_string()));
+        signal(self.pid(), "STOP");
     }
 
     /// Ends [`Api::freeze`].
     pub(crate) fn thaw(&self) {
-        output(Command::new("kill").arg("-CONT").arg(self.pid().to_string()));
+        signal(self.pid(), "CONT");
     }
 }

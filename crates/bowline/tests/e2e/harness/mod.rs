@@ -18,7 +18,7 @@ pub(crate) use api::{Api, Fleet};
 pub(crate) use client::{Tls, http_get};
 pub(crate) use daemon::{Cluster, Daemon};
 pub(crate) use endpoint::Endpoint;
-pub(crate) use process::{Process, output};
+pub(crate) use process::{Process, output, signal};
 
 /// Long enough for anything that works, on a machine that is busy with something else.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);

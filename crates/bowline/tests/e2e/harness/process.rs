@@ -57,7 +57,7 @@ impl Process {
 
     /// Sends a signal by its name without `SIG`.
     pub(crate) fn signal(&self, name: &str) {
-        output(Command::new("kill").arg(format!("-{name}")).arg(self.pid().to_string()));
+        signal(self.pid(), name);
     }
 
     /// Waits for its end.
@@ -103,6 +103,11 @@ pub(crate) fn usage(pid: u32) -> Usage {
     let rss = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a child's memory");
     let rss_kib = rss.trim().trim_end_matches(" kB").parse().expect("a child's memory in kB");
     Usage { cpu: Duration::from_nanos(nanoseconds), rss_kib }
+}
+
+/// Sends a signal by its name without `SIG`: by the shell, which every machine has, while kill(1) comes in a package.
+pub(crate) fn signal(pid: u32, name: &str) {
+    output(Command::new("sh").args(["-c", &format!("kill -s {name} {pid}")]));
 }
 
 /// Runs to the end and returns what it printed; fails the test when it does not succeed.
