@@ -50,6 +50,8 @@ enum Claimant {
     Other {
         since: Instant,
         heard: Instant,
+        /// What it claimed first, until it is known whether it may.
+        unknown: Option<usize>,
         /// When it was told of last as a planned peer that has what is wanted here.
         told: Option<Instant>,
     },
@@ -188,6 +190,12 @@ impl Neighbours {
         let is_heard = !faults.has(Fault::LinkDown) && !faults.has(Fault::NoSource);
         let was_heard = std::mem::replace(&mut self.is_heard, is_heard);
         let is_back = is_heard && !was_heard;
+        if self.ask_at <= now
+            && let Some((place, mac)) = self.stranger(now)
+        {
+            cell.set_conflict(place, mac.0, false);
+            is_news = true;
+        }
         if self.ask_at <= now || is_back {
             self.ask_at = now + ASK_EVERY;
             self.forget(now);
@@ -243,7 +251,7 @@ impl Neighbours {
         let is_full = self.claimants.len() >= CLAIMANTS_MAX;
         let since = match self.claimants.get_mut(&claim.mac) {
             Some(Claimant::Ourselves) => return None,
-            Some(Claimant::Other { since, heard, told: _ }) => {
+            Some(Claimant::Other { since, heard, .. }) => {
                 *heard = now;
                 *since
             }
@@ -253,17 +261,41 @@ impl Neighbours {
                 return None;
             }
             None => {
-                self.claimants.insert(claim.mac, Claimant::Other { since: now, heard: now, told: None });
+                self.claimants.insert(
+                    claim.mac,
+                    Claimant::Other { since: now, heard: now, unknown: Some(place), told: None },
+                );
                 self.ask(&self.introductions);
                 self.ask_at = self.ask_at.min(now + PEERS_ANSWER_WITHIN);
                 now
             }
         };
-        let is_planned = || self.macs.values().chain(&self.virtual_macs).any(|mac| *mac == claim.mac);
-        if self.planned.is_none() || is_planned() {
+        if self.is_planned(claim.mac) {
             return Some((place, true));
         }
         (now.since(since) >= PEERS_ANSWER_WITHIN).then_some((place, false))
+    }
+
+    fn is_planned(&self, mac: Mac) -> bool {
+        self.planned.is_none() || self.macs.values().chain(&self.virtual_macs).any(|planned| *planned == mac)
+    }
+
+    /// One that has claimed an address when the planned peers have had time to say that it is one of them, and none has; once. It need
+    /// not claim it again: clients go on to send to it.
+    fn stranger(&mut self, now: Instant) -> Option<(usize, Mac)> {
+        let mut found = None;
+        let mut claimants = std::mem::take(&mut self.claimants);
+        for (mac, claimant) in &mut claimants {
+            let Claimant::Other { since, unknown, .. } = claimant else { continue };
+            if now.since(*since) >= PEERS_ANSWER_WITHIN
+                && let Some(place) = unknown.take()
+                && !self.is_planned(*mac)
+            {
+                found = Some((place, *mac));
+            }
+        }
+        self.claimants = claimants;
+        found
     }
 
     /// Anybody on the link can claim by as many hardware addresses as it likes; one that goes on is found after it has ended.

@@ -75,6 +75,28 @@ fn a_stranger_is_found_after_others_have_claimed_by_more_addresses_than_are_reme
     assert_eq!(claims(2_000, later + PEERS_ANSWER_WITHIN), Some((0, false)));
 }
 
+#[test]
+fn a_stranger_that_claims_once_is_told_once_and_a_planned_peer_is_no_stranger() {
+    let Some([(namespace, link), _far]) = ends() else { return };
+    let peer: IpAddr = "10.0.0.2".parse().unwrap();
+    let config = changed(|settings| settings.peers = Peers::Planned(Arc::from([peer])));
+    let start = crate::shared::now();
+    let own = link.mac.unwrap();
+    let open = || Neighbours::open(link.index, own, vec![own], None, &config, start);
+    let mut neighbours = namespace.inside(open).unwrap().unwrap();
+    let [stranger, planned] = [1, 2].map(|number| Mac([2, 0, 0, 0, 0, number]));
+    let claims = |address: &str, mac| Claim { address: address.parse().unwrap(), mac, kind: ClaimKind::Has };
+    for mac in [stranger, planned] {
+        assert_eq!(neighbours.judge(claims("10.0.0.9", mac), |_| false, start), None);
+    }
+    assert_eq!(neighbours.judge(claims("10.0.0.2", planned), |_| false, start), None);
+    assert_eq!(neighbours.due(), start, "it is asked at once");
+    let later = start + PEERS_ANSWER_WITHIN;
+    assert_eq!(neighbours.stranger(start + PEERS_ANSWER_WITHIN / 2), None);
+    assert_eq!(neighbours.stranger(later), Some((0, stranger)));
+    assert_eq!(neighbours.stranger(later), None);
+}
+
 /// By an operator, say: it is asked again as soon as it has had its lease to let go, and not with the next round of questions.
 #[test]
 fn a_planned_peer_that_has_the_address_wrongly_is_asked_again_when_its_lease_is_over() {
