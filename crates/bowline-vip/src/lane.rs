@@ -1,6 +1,9 @@
 //! One router in the advert thread: its machine, its way to the wire, and what it has asked of the keeper.
 
+mod discards;
+mod failing;
 mod judge;
+mod link;
 
 use crate::cell::{Answer, Cell, Faults, Order, Outcome, Wish};
 use crate::shared::{Known, now};
@@ -13,6 +16,8 @@ use bowline_vrrp::{
     Advert, Config, Discard, Event, Family, Fault, Input, Inquiry, Loss, Output, Reason, State, Status,
     Tenure, Transmission, VirtualRouter,
 };
+use discards::Discards;
+use failing::Failing;
 use judge::judge;
 use std::cell::Cell as Flag;
 use std::io;
@@ -20,12 +25,6 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
-
-mod discards;
-mod failing;
-
-use discards::Discards;
-use failing::Failing;
 
 /// Packets taken from one socket in one round: many times what a link with many routers has between two rounds, and little enough
 /// that adverts are on time while somebody floods the link. What is left ends the next wait at once.
@@ -96,6 +95,8 @@ pub(crate) struct Lane {
     /// It has, and its group does not know it yet.
     took_over: bool,
     failing: Option<Failing>,
+    /// When its link came back, while that still counts as down.
+    link_up_at: Option<Instant>,
     /// The addresses are at another hardware address since a moment ago.
     tell_again_at: Option<Instant>,
     discards: Discards,
@@ -131,6 +132,7 @@ impl Lane {
             stalled: false,
             took_over: false,
             failing: None,
+            link_up_at: None,
             tell_again_at: None,
             discards: Discards::default(),
             published,
@@ -280,6 +282,7 @@ impl Lane {
             self.inquiry = None;
             self.handle(Input::Confirmed(inquiry), round);
         }
+        let faults = self.settled(faults, round.now);
         for fault in Faults::KEEPERS {
             self.set_fault(fault, faults.has(fault), round);
         }

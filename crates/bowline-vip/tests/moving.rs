@@ -7,10 +7,11 @@ use bowline_sys::netns::LinkState;
 use bowline_sys::rtnetlink::{OUR_MARK, Scope};
 use bowline_sys::vrrp_socket::{Family, Membership, VrrpSocket};
 use bowline_vip::Event;
-use bowline_vrrp::{Reason, Settings, State};
+use bowline_vrrp::{Peers, Reason, Settings, State};
 use common::*;
 use std::io::{ErrorKind, Read};
 use std::net::{IpAddr, TcpListener, TcpStream};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 #[test]
@@ -294,4 +295,24 @@ fn nonsense_is_counted_told_now_and_then_and_changes_nothing() {
     assert_eq!((node.state(), node.tally().adverts_received), (State::Active, 0));
     let times = node.memory.all().iter().filter(|event| matches!(event, Event::Discarded { .. })).count();
     assert!(times < 100, "{times} of 1000");
+}
+
+#[test]
+fn one_whose_link_comes_back_listens_until_that_can_be_relied_on() {
+    let Some((a, b)) = two_hosts() else { return };
+    let alone = Settings { peers: Peers::Planned(Arc::from([])), ..settings(&a, &[VIP]) };
+    for (settings, listens) in [(settings(&a, &[VIP]), true), (alone, false)] {
+        let node = Node::start(&a, settings);
+        node.wait_held(&a, VIP);
+        b.set_link(LinkState::Down);
+        node.wait(State::Fault);
+        let start = Instant::now();
+        b.set_link(LinkState::Up);
+        node.wait_held(&a, VIP);
+        let after = start.elapsed();
+        println!("it has the address after {after:?}");
+        // What a bridge may take, and three intervals in which nobody is heard.
+        assert!(!listens || after >= Duration::from_millis(1_000), "{after:?}");
+        node.vips.leave();
+    }
 }

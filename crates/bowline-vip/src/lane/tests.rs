@@ -152,8 +152,16 @@ fn a_farewell_that_is_lost_with_the_link_keeps_nobody_away_when_the_link_is_back
     lane.hear_shell(Faults::default().with(Fault::LinkDown, true), round(begun));
     assert_eq!(lane.cell.counters.read().send_failures, 1, "the farewell");
     lane.hear_shell(Faults::default().with(Fault::LinkDown, true), round(begun + LATER));
-    lane.hear_shell(Faults::default(), round(begun + LATER));
-    assert_eq!((lane.machine.status().state, lane.machine.status().fault), (State::Backup, None));
+    let mut listens_at = |now| {
+        lane.hear_shell(Faults::default(), round(now));
+        (lane.machine.status().state, lane.machine.status().fault)
+    };
+    assert_eq!(
+        listens_at(begun + LATER),
+        (State::Fault, Some(Fault::LinkDown)),
+        "what is up may not pass on yet"
+    );
+    assert_eq!(listens_at(begun + LATER + super::link::SETTLES_IN), (State::Backup, None));
 }
 
 #[test]
