@@ -4,13 +4,34 @@ use crate::wiring;
 use bowline_sys::netns::{LinkState, Namespace};
 use bowline_sys::rtnetlink::{Link, Rtnetlink};
 use bowline_sys::vrrp_socket::Membership;
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::{Receiver, sync_channel};
 
 const SOURCES: [&str; 2] = ["10.0.0.1", "10.0.0.2"];
 const LATER: Duration = Duration::from_secs(10);
 
 /// More than is read in a round, and less than a socket has room for.
 const FLOOD: u64 = 3 * PACKETS_MAX as u64;
+
+/// What rounds are told to, and nobody reads.
+struct Around {
+    said: SyncSender<Said>,
+    _heard: Receiver<Said>,
+    ordered: Flag<bool>,
+    spoke: Flag<bool>,
+}
+
+impl Around {
+    fn new() -> Self {
+        let (said, heard) = sync_channel(1);
+        Self { said, _heard: heard, ordered: Flag::new(false), spoke: Flag::new(false) }
+    }
+
+    /// One in which clients would be served.
+    const fn round(&self, now: Instant, late: Duration) -> Round<'_> {
+        let Self { said, ordered, spoke, .. } = self;
+        Round { now, late, alive: true, starved: false, said, ordered, spoke }
+    }
+}
 
 /// The ends of a link, each in a namespace of its own.
 fn ends() -> Option<[(Namespace, Link); 2]> {
@@ -61,17 +82,8 @@ fn a_flood_is_read_a_part_at_a_time_except_before_a_takeover_and_after_a_standst
         .inside(|| VrrpSocket::open(&far, bowline_sys::vrrp_socket::Family::V4, Membership::None))
         .unwrap()
         .unwrap();
-    let (said, _heard) = sync_channel(1);
-    let (ordered, spoke) = (Flag::new(false), Flag::new(false));
-    let round = |now, late| Round {
-        now,
-        late,
-        alive: true,
-        starved: false,
-        said: &said,
-        ordered: &ordered,
-        spoke: &spoke,
-    };
+    let around = Around::new();
+    let round = |now, late| around.round(now, late);
     let begun = now();
     for (is_backup, at, late, read_at_once) in [
         (true, begun, Duration::ZERO, PACKETS_MAX as u64),
@@ -135,17 +147,8 @@ fn what_goes_on_for_ever_is_told_ever_less_often_and_what_is_new_soon() {
 #[test]
 fn a_farewell_that_is_lost_with_the_link_keeps_nobody_away_when_the_link_is_back() {
     let Some([(here, link), _there]) = ends() else { return };
-    let (said, _heard) = sync_channel(1);
-    let (ordered, spoke) = (Flag::new(false), Flag::new(false));
-    let round = |now| Round {
-        now,
-        late: Duration::ZERO,
-        alive: true,
-        starved: false,
-        said: &said,
-        ordered: &ordered,
-        spoke: &spoke,
-    };
+    let around = Around::new();
+    let round = |now| around.round(now, Duration::ZERO);
     let mut lane = lane(&here, &link);
     let begun = active(&mut lane, round);
     here.set_link("lan0", LinkState::Down).unwrap();
@@ -167,17 +170,8 @@ fn a_farewell_that_is_lost_with_the_link_keeps_nobody_away_when_the_link_is_back
 #[test]
 fn who_cannot_send_takes_part_again_after_a_while_or_with_another_socket() {
     let Some([(here, link), _there]) = ends() else { return };
-    let (said, _heard) = sync_channel(1);
-    let (ordered, spoke) = (Flag::new(false), Flag::new(false));
-    let round = |now| Round {
-        now,
-        late: Duration::ZERO,
-        alive: true,
-        starved: false,
-        said: &said,
-        ordered: &ordered,
-        spoke: &spoke,
-    };
+    let around = Around::new();
+    let round = |now| around.round(now, Duration::ZERO);
     for rewired in [false, true] {
         here.set_link("lan0", LinkState::Up).unwrap();
         let mut lane = lane(&here, &link);
@@ -207,17 +201,8 @@ fn who_cannot_send_takes_part_again_after_a_while_or_with_another_socket() {
 #[test]
 fn another_hardware_address_is_told_at_once_and_once_more_by_who_has_the_addresses() {
     let Some([(here, link), (there, far)]) = ends() else { return };
-    let (said, _heard) = sync_channel(1);
-    let (ordered, spoke) = (Flag::new(false), Flag::new(false));
-    let round = |now| Round {
-        now,
-        late: Duration::ZERO,
-        alive: true,
-        starved: false,
-        said: &said,
-        ordered: &ordered,
-        spoke: &spoke,
-    };
+    let around = Around::new();
+    let round = |now| around.round(now, Duration::ZERO);
     let mut lane = lane(&here, &link);
     let mut at = active(&mut lane, round);
     let told = |lane: &Lane| lane.cell.counters.read().announcements;
