@@ -231,13 +231,7 @@ fn connections_that_others_have_on_the_address_end_with_it() {
 #[test]
 fn of_two_that_wait_the_first_in_the_order_takes_over() {
     let Some((hosts, _switch)) = three_hosts() else { return };
-    let nodes = hosts.each_ref().map(|host| {
-        let node = Node::start(host, settings(host, &[VIP]));
-        if host.number == 1 {
-            node.wait_held(host, VIP);
-        }
-        node
-    });
+    let nodes = nodes_on(&hosts);
     let [first, second, third] = &nodes;
     wait_until("adverts are heard", || third.tally().adverts_received > 5);
     hosts[0].set_link(LinkState::Down);

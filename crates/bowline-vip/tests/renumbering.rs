@@ -55,13 +55,7 @@ fn the_address_moves_to_those_that_have_the_new_number_when_the_last_one_gets_it
     let Some((hosts, _switch)) = three_hosts() else { return };
     let [a, b, c] = &hosts;
     let of = |host: &Host| settings(host, &[VIP]);
-    let [first, second, third] = [a, b, c].map(|host| {
-        let node = Node::start(host, of(host));
-        if host.number == 1 {
-            node.wait_held(host, VIP);
-        }
-        node
-    });
+    let [first, second, third] = nodes_on(&hosts);
     wait_until("adverts are heard", || {
         second.tally().adverts_received.min(third.tally().adverts_received) > 5
     });
@@ -118,13 +112,7 @@ fn one_that_cannot_serve_is_replaced_although_it_does_not_hear_that() {
 #[test]
 fn all_at_once_the_holder_serves_until_a_successor_is_heard_under_the_new_number() {
     let Some((hosts, _switch)) = three_hosts() else { return };
-    let nodes = hosts.each_ref().map(|host| {
-        let node = Node::start(host, settings(host, &[VIP]));
-        if host.number == 1 {
-            node.wait_held(host, VIP);
-        }
-        node
-    });
+    let nodes = nodes_on(&hosts);
     wait_until("adverts are heard", || nodes[1..].iter().all(|node| node.tally().adverts_received > 5));
     std::thread::scope(|scope| {
         for (host, node) in hosts.iter().zip(&nodes) {

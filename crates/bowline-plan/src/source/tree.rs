@@ -147,35 +147,18 @@ impl Source {
 
     /// Whether the file has something at `path`, rather than leaving it to its default.
     pub(crate) fn has(&self, path: &Path) -> bool {
-        self.walk(path).1
+        self.walk(path).1.is_some()
     }
 
     /// The line of what the file has at `path`.
     pub(crate) fn line(&self, path: &Path) -> Option<u32> {
-        let (at, is_there) = self.walk(path);
-        is_there.then_some(at.line)
+        let (at, there) = self.walk(path);
+        there.map(|_| at.line)
     }
 
     /// The scalar at `path`, as it is written there.
     pub(crate) fn text(&self, path: &Path) -> Option<&str> {
-        let mut tree = &self.root;
-        for segment in &path.0 {
-            tree = match (segment, &tree.value) {
-                (Segment::Index(index), Value::Sequence(items)) => items.get(*index)?,
-                (Segment::Key(key), Value::Mapping(entries)) => {
-                    &entries.iter().find(|entry| entry.key == *key)?.tree
-                }
-                (
-                    Segment::Index(_) | Segment::Key(_),
-                    Value::Null
-                    | Value::Plain(_)
-                    | Value::Quoted(_)
-                    | Value::Tagged { .. }
-                    | Value::Sequence(_)
-                    | Value::Mapping(_),
-                ) => return None,
-            };
-        }
+        let (_, Some(tree)) = self.walk(path) else { return None };
         match &tree.value {
             Value::Plain(text) | Value::Quoted(text) => Some(text),
             Value::Null | Value::Tagged { .. } | Value::Sequence(_) | Value::Mapping(_) => None,
@@ -186,20 +169,20 @@ impl Source {
         self.walk(path).0
     }
 
-    /// The place of `path`, or of the last thing on the way there, and whether the way was walked to its end.
+    /// The place of `path`, or of the last thing on the way there, and what is at its end.
     /// A scalar is placed where it stands; a collection where its key stands, because it may begin on a later line.
-    fn walk(&self, path: &Path) -> (Position, bool) {
+    fn walk(&self, path: &Path) -> (Position, Option<&Tree>) {
         let mut tree = &self.root;
         let mut at = tree.at;
         for segment in &path.0 {
             match (segment, &tree.value) {
                 (Segment::Index(index), Value::Sequence(items)) => {
-                    let Some(item) = items.get(*index) else { return (at, false) };
+                    let Some(item) = items.get(*index) else { return (at, None) };
                     (tree, at) = (item, item.at);
                 }
                 (Segment::Key(key), Value::Mapping(entries)) => {
                     let Some(entry) = entries.iter().find(|entry| entry.key == *key) else {
-                        return (at, false);
+                        return (at, None);
                     };
                     (tree, at) = (&entry.tree, entry.at);
                     if matches!(tree.value, Value::Plain(_) | Value::Quoted(_)) {
@@ -214,9 +197,9 @@ impl Source {
                     | Value::Tagged { .. }
                     | Value::Sequence(_)
                     | Value::Mapping(_),
-                ) => return (at, false),
+                ) => return (at, None),
             }
         }
-        (at, true)
+        (at, Some(tree))
     }
 }

@@ -1,8 +1,8 @@
 use super::*;
-use crate::testing::config;
+use crate::testing::{config, ends};
 use crate::wiring;
 use bowline_sys::netns::{LinkState, Namespace};
-use bowline_sys::rtnetlink::{Link, Rtnetlink};
+use bowline_sys::rtnetlink::Link;
 use bowline_sys::vrrp_socket::Membership;
 use std::sync::mpsc::{Receiver, sync_channel};
 
@@ -33,36 +33,6 @@ impl Around {
     }
 }
 
-/// The ends of a link, each in a namespace of its own.
-fn ends() -> Option<[(Namespace, Link); 2]> {
-    let namespaces = match (Namespace::create(), Namespace::create()) {
-        (Ok(a), Ok(b)) => [a, b],
-        (Err(error), _) | (_, Err(error)) if error.kind() == io::ErrorKind::PermissionDenied => {
-            println!("skipped: making a network namespace needs root");
-            return None;
-        }
-        (Err(error), _) | (_, Err(error)) => panic!("making a namespace: {error}"),
-    };
-    let [a, b] = &namespaces;
-    a.join("lan0", b, "lan0").unwrap();
-    for (namespace, source) in namespaces.iter().zip(SOURCES) {
-        namespace.add_address("lan0", source.parse().unwrap(), 24).unwrap();
-        namespace.set_link("lan0", LinkState::Up).unwrap();
-    }
-    Some(namespaces.map(|namespace| {
-        let netlink = namespace.inside(Rtnetlink::open).unwrap().unwrap();
-        let start = std::time::Instant::now();
-        loop {
-            let link = netlink.interfaces().unwrap().by_name("lan0").unwrap().clone();
-            if link.running {
-                return (namespace, link);
-            }
-            assert!(start.elapsed() < Duration::from_secs(20), "the link does not run");
-            std::thread::sleep(Duration::from_millis(1));
-        }
-    }))
-}
-
 fn wired(namespace: &Namespace, link: &Link, config: &Config) -> Wiring {
     namespace.inside(|| wiring::open(link, config, None)).unwrap().unwrap()
 }
@@ -77,7 +47,7 @@ fn lane(namespace: &Namespace, link: &Link) -> Lane {
 
 #[test]
 fn a_flood_is_read_a_part_at_a_time_except_before_a_takeover_and_after_a_standstill() {
-    let Some([(here, link), (there, far)]) = ends() else { return };
+    let Some([(here, link), (there, far)]) = ends(&SOURCES) else { return };
     let sender = there
         .inside(|| VrrpSocket::open(&far, bowline_sys::vrrp_socket::Family::V4, Membership::None))
         .unwrap()
@@ -146,7 +116,7 @@ fn what_goes_on_for_ever_is_told_ever_less_often_and_what_is_new_soon() {
 
 #[test]
 fn a_farewell_that_is_lost_with_the_link_keeps_nobody_away_when_the_link_is_back() {
-    let Some([(here, link), _there]) = ends() else { return };
+    let Some([(here, link), _there]) = ends(&SOURCES) else { return };
     let around = Around::new();
     let round = |now| around.round(now, Duration::ZERO);
     let mut lane = lane(&here, &link);
@@ -169,7 +139,7 @@ fn a_farewell_that_is_lost_with_the_link_keeps_nobody_away_when_the_link_is_back
 
 #[test]
 fn who_cannot_send_takes_part_again_after_a_while_or_with_another_socket() {
-    let Some([(here, link), _there]) = ends() else { return };
+    let Some([(here, link), _there]) = ends(&SOURCES) else { return };
     let around = Around::new();
     let round = |now| around.round(now, Duration::ZERO);
     for rewired in [false, true] {
@@ -200,7 +170,7 @@ fn who_cannot_send_takes_part_again_after_a_while_or_with_another_socket() {
 
 #[test]
 fn another_hardware_address_is_told_at_once_and_once_more_by_who_has_the_addresses() {
-    let Some([(here, link), (there, far)]) = ends() else { return };
+    let Some([(here, link), (there, far)]) = ends(&SOURCES) else { return };
     let around = Around::new();
     let round = |now| around.round(now, Duration::ZERO);
     let mut lane = lane(&here, &link);

@@ -163,6 +163,17 @@ fn switch_on(hosts: &[&Host]) {
     }
 }
 
+/// A node on each, of which the first has the address.
+pub(crate) fn nodes_on(hosts: &[Host; 3]) -> [Node; 3] {
+    hosts.each_ref().map(|host| {
+        let node = Node::start(host, settings(host, &[VIP]));
+        if host.number == 1 {
+            node.wait_held(host, VIP);
+        }
+        node
+    })
+}
+
 /// A router of `host` with adverts every 100 ms and priorities 254, 250, ... in the order of the hosts.
 pub(crate) fn settings(host: &Host, vips: &[&str]) -> Settings {
     let source = if ip(vips[0]).is_ipv4() { host.v4() } else { host.v6() };

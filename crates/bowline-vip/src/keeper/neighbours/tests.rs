@@ -1,45 +1,8 @@
 use super::*;
 use crate::cell::Faults;
-use crate::testing::config;
-use bowline_sys::netns::{LinkState, Namespace};
-use bowline_sys::rtnetlink::{Link, Rtnetlink};
+use crate::testing::{config, ends, soon};
 use bowline_vrrp::{Settings, VirtualRouter};
 use std::sync::Arc;
-
-/// What there is in time, which on a busy machine is long.
-fn soon<T>(find: impl Fn() -> Option<T>) -> Option<T> {
-    let start = std::time::Instant::now();
-    loop {
-        let found = find();
-        if found.is_some() || start.elapsed() > Duration::from_secs(20) {
-            return found;
-        }
-        std::thread::sleep(Duration::from_millis(1));
-    }
-}
-
-/// The near end of a link, and the far one; the link is up.
-fn ends() -> Option<[(Namespace, Link); 2]> {
-    let namespaces = match (Namespace::create(), Namespace::create()) {
-        (Ok(near), Ok(far)) => [near, far],
-        (Err(error), _) | (_, Err(error)) if error.kind() == io::ErrorKind::PermissionDenied => {
-            println!("skipped: making a network namespace needs root");
-            return None;
-        }
-        (Err(error), _) | (_, Err(error)) => panic!("making a namespace: {error}"),
-    };
-    let [near, far] = &namespaces;
-    near.join("lan0", far, "lan0").unwrap();
-    for namespace in &namespaces {
-        namespace.set_link("lan0", LinkState::Up).unwrap();
-    }
-    Some(namespaces.map(|namespace| {
-        let netlink = namespace.inside(Rtnetlink::open).unwrap().unwrap();
-        let link = || netlink.interfaces().unwrap().by_name("lan0").unwrap().clone();
-        let running = soon(|| Some(link()).filter(|link| link.running));
-        (namespace, running.expect("a link that runs"))
-    }))
-}
 
 fn changed(change: impl FnOnce(&mut Settings)) -> Config {
     let mut settings = config(&["10.0.0.9"], "10.0.0.1").settings().clone();
@@ -49,7 +12,7 @@ fn changed(change: impl FnOnce(&mut Settings)) -> Config {
 
 #[test]
 fn a_stranger_is_found_after_others_have_claimed_by_more_addresses_than_are_remembered() {
-    let Some([(namespace, link), _far]) = ends() else { return };
+    let Some([(namespace, link), _far]) = ends(&[]) else { return };
     // Only planned peers may have it, of which there are none.
     let config = changed(|settings| settings.peers = Peers::Planned(Arc::from([])));
     let start = crate::shared::now();
@@ -77,7 +40,7 @@ fn a_stranger_is_found_after_others_have_claimed_by_more_addresses_than_are_reme
 
 #[test]
 fn a_stranger_that_claims_once_is_told_once_and_a_planned_peer_is_no_stranger() {
-    let Some([(namespace, link), _far]) = ends() else { return };
+    let Some([(namespace, link), _far]) = ends(&[]) else { return };
     let peer: IpAddr = "10.0.0.2".parse().unwrap();
     let config = changed(|settings| settings.peers = Peers::Planned(Arc::from([peer])));
     let start = crate::shared::now();
@@ -101,7 +64,7 @@ fn a_stranger_that_claims_once_is_told_once_and_a_planned_peer_is_no_stranger() 
 #[test]
 fn a_planned_peer_that_has_the_address_wrongly_is_asked_again_when_its_lease_is_over() {
     const PATIENCE: Duration = Duration::from_secs(20);
-    let Some([(near, near_link), (far, far_link)]) = ends() else { return };
+    let Some([(near, near_link), (far, far_link)]) = ends(&[]) else { return };
     let (own, peer) = (near_link.mac.unwrap(), far_link.mac.unwrap());
     // Whoever sends is one of the planned peers.
     let config = config(&["10.0.0.9"], "10.0.0.1");
@@ -163,7 +126,7 @@ fn a_planned_peer_that_has_the_address_wrongly_is_asked_again_when_its_lease_is_
 
 #[test]
 fn peers_that_send_to_this_host_alone_learn_where_it_is_as_soon_as_they_can_be_told() {
-    let Some([(namespace, link), (far, far_link)]) = ends() else { return };
+    let Some([(namespace, link), (far, far_link)]) = ends(&[]) else { return };
     let own = link.mac.unwrap();
     let source: IpAddr = "10.0.0.1".parse().unwrap();
     let hears = far.inside(|| Listener::open(far_link.index, &[source])).unwrap().unwrap();
